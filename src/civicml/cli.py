@@ -4,7 +4,6 @@ Each command imports what it needs when it runs, so that ``civicml --help`` is
 quick, calls one function of the engine, and prints what it returns.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +30,17 @@ CohortOption = Annotated[
     typer.Option("--cohort", envvar="CIVICML_COHORT", help="The cohort's directory.", show_default=True),
 ]
 DEFAULT_COHORT = Path("cohort")
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from civicml import __version__
+
+        print(f"civicml {__version__}")
+        raise typer.Exit
 
 
 def main() -> None:
