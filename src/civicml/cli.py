@@ -32,15 +32,22 @@ CohortOption = Annotated[
 DEFAULT_COHORT = Path("cohort")
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and stop.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         from civicml import __version__
 
         print(f"civicml {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and stop.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -75,8 +82,14 @@ def weeks() -> None:
     for week in course.weeks:
         state = "ready" if week.written else "planned"
         table.add_row(
-            week.name, week.title, week.question, ", ".join(week.datasets) or "your own",
-            f"{week.hours:g}", str(week.points), state, style=None if week.written else "dim",
+            week.name,
+            week.title,
+            week.question,
+            ", ".join(week.datasets) or "your own",
+            f"{week.hours:g}",
+            str(week.points),
+            state,
+            style=None if week.written else "dim",
         )
     console.print(table)
 
