@@ -1,0 +1,1 @@
+"""Everything that runs and judges work: the instructor's side of a lab."""
