@@ -1,0 +1,265 @@
+"""What a dataset's tables hold: reads ``schema.toml`` into frozen objects and checks frames against them.
+
+The pandera contract of every table is built from that one file. Knows types, units,
+code lists and missing values; must not know any dataset by name.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
+
+import pandas as pd
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from civicml.errors import CivicmlError
+
+if TYPE_CHECKING:
+    import pandera.pandas as pandera
+
+SCHEMA_FILE = "schema.toml"
+
+_Text = Annotated[str, Field(min_length=1)]
+
+
+class Settings(BaseModel):
+    """Settings read once from TOML: unknown keys are mistakes, values never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Column(Settings):
+    """One column: its type, unit, code list and whether it may be blank."""
+
+    type: Literal["integer", "number", "text", "category", "date", "yes/no"]
+    description: _Text
+    missing: bool
+    unit: str | None = None
+    bits: Literal[8, 16, 32, 64] = 64
+    ordered: bool = False
+    values: list[str] | None = None
+    also_found: list[str] = Field(default_factory=list)
+    pattern: str | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    multiple_of: int | None = None
+    references: str | None = None
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """How the column is stored in Parquet."""
+        match self.type:
+            case "integer":
+                return {8: pa.int8(), 16: pa.int16(), 32: pa.int32(), 64: pa.int64()}[self.bits]
+            case "number":
+                return pa.float64()
+            case "date":
+                return pa.timestamp("us")
+            case "yes/no":
+                return pa.bool_()
+            case _:
+                return pa.string()
+
+    @property
+    def pandas_dtype(self) -> object:
+        """What a loaded frame holds; ``None`` for a category whose values are taken from the data."""
+        match self.type:
+            case "integer":
+                return pd.api.types.pandas_dtype(f"{'Int' if self.missing else 'int'}{self.bits}")
+            case "number":
+                return pd.api.types.pandas_dtype("float64")
+            case "date":
+                return pd.api.types.pandas_dtype("datetime64[us]")
+            case "yes/no":
+                return pd.api.types.pandas_dtype("boolean" if self.missing else "bool")
+            case "text":
+                return pd.StringDtype(na_value=float("nan"))
+            case _:
+                return pd.CategoricalDtype(self.values, ordered=self.ordered) if self.values else None
+
+
+class TableSchema(Settings):
+    """One table: its columns in order, and what identifies a row."""
+
+    description: _Text
+    columns: Annotated[dict[str, Column], Field(min_length=1)]
+    key: list[str] = Field(default_factory=list)
+    rows_at_least: int = 0
+
+    @model_validator(mode="after")
+    def _key_exists(self) -> Self:
+        unknown = [name for name in self.key if name not in self.columns]
+        if unknown:
+            raise ValueError(f"the key names {unknown}, which are not columns")
+        return self
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The Parquet file's schema."""
+        return pa.schema([(name, column.arrow_type) for name, column in self.columns.items()])
+
+
+class Schema(Settings):
+    """All published tables of one dataset."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: _Text
+    source: _Text
+    main_table: _Text
+    tables: Annotated[dict[str, TableSchema], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.main_table not in self.tables:
+            raise ValueError(f"main_table '{self.main_table}' is not one of the tables")
+        for name, table in self.tables.items():
+            for column_name, column in table.columns.items():
+                if column.references:
+                    other, _, key = column.references.partition(".")
+                    if other not in self.tables or key not in self.tables[other].columns:
+                        raise ValueError(
+                            f"{name}.{column_name} refers to '{column.references}', which is not there"
+                        )
+        return self
+
+    @cached_property
+    def main(self) -> TableSchema:
+        """The table that ``rows`` counts."""
+        return self.tables[self.main_table]
+
+
+_Kind = TypeVar("_Kind", bound=Settings)
+
+
+def read_schema(folder: Path) -> Schema:
+    """Read ``schema.toml`` in `folder`.
+
+    Raises:
+        CivicmlError: it is missing, is not TOML, or says something a schema cannot say.
+    """
+    return read_settings(folder / SCHEMA_FILE, Schema)
+
+
+def read_settings(path: Path, kind: type[_Kind]) -> _Kind:
+    """Read the TOML file at `path` into `kind`.
+
+    Raises:
+        CivicmlError: the file is missing or is not TOML, or the sentence names the place that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        return kind.model_validate(tomllib.loads(text))
+    except FileNotFoundError as error:
+        raise CivicmlError(f"There is no {path.name} in '{path.parent}'.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CivicmlError(f"{path} cannot be read: {error}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise CivicmlError(f"{path} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+        raise CivicmlError(f"{path}: {place}: {problem['msg'].removeprefix('Value error, ')}.") from error
+
+
+def contract(table: TableSchema) -> "pandera.DataFrameSchema":
+    """The pandera contract of one table: types, code lists, ranges, blanks, and no other columns."""
+    import pandera.pandas as pandera
+
+    columns = {
+        name: pandera.Column(
+            None if column.pandas_dtype is None else column.pandas_dtype,
+            checks=_checks(column),
+            nullable=column.missing,
+        )
+        for name, column in table.columns.items()
+    }
+    return pandera.DataFrameSchema(columns, strict=True, ordered=True, unique=table.key or None)
+
+
+def check(frame: pd.DataFrame, table: TableSchema, name: str) -> None:
+    """Hold `frame` to the contract of `table`, which is called `name` in messages.
+
+    Raises:
+        CivicmlError: it does not fit. The sentence names table, column, value and row.
+    """
+    import pandera.errors
+
+    missing = [column for column in table.columns if column not in frame.columns]
+    if missing:
+        found = ", ".join(str(c) for c in frame.columns if c not in table.columns) or "no other column"
+        raise CivicmlError(f"Table '{name}' has no column '{missing[0]}'; in its place it has: {found}.")
+    try:
+        contract(table).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        raise CivicmlError(_first_failure(error.failure_cases, frame, table, name)) from error
+
+
+def check_references(frames: Mapping[str, pd.DataFrame], schema: Schema) -> None:
+    """Check that every value of a referring column is there in the column that it refers to.
+
+    Raises:
+        CivicmlError: one is not. The sentence names table, column, value and row.
+    """
+    for name, table in schema.tables.items():
+        for column_name, column in table.columns.items():
+            if column.references is None:
+                continue
+            other, _, key = column.references.partition(".")
+            values = frames[name][column_name]
+            orphans = ~values.isin(frames[other][key]) & values.notna()
+            if orphans.any():
+                row = int(orphans.to_numpy().argmax())
+                raise CivicmlError(
+                    f"Table '{name}', column '{column_name}', row {row}: {values.iloc[row]!r} is not in "
+                    f"{column.references} ({int(orphans.sum()):,} such rows)."
+                )
+
+
+def _checks(column: Column) -> "list[pandera.Check]":
+    import pandera.pandas as pandera
+
+    checks = []
+    if column.values is not None:
+        checks.append(pandera.Check.isin([*column.values, *column.also_found], name="is in the code list"))
+    if column.pattern is not None:
+        pattern = re.compile(column.pattern)
+        checks.append(
+            pandera.Check(
+                lambda values: (
+                    values.astype("str").map(lambda text: bool(pattern.fullmatch(text))).astype(bool)
+                ),
+                name=f"looks like {column.pattern}",
+            )
+        )
+    if column.minimum is not None:
+        checks.append(pandera.Check.ge(column.minimum, name=f"is at least {column.minimum:g}"))
+    if column.maximum is not None:
+        checks.append(pandera.Check.le(column.maximum, name=f"is at most {column.maximum:g}"))
+    if column.multiple_of is not None:
+        base = column.multiple_of
+        checks.append(pandera.Check(lambda values: values % base == 0, name=f"is a multiple of {base}"))
+    return checks
+
+
+def _first_failure(cases: pd.DataFrame, frame: pd.DataFrame, table: TableSchema, name: str) -> str:
+    case = cases.iloc[0]
+    more = f" ({len(cases) - 1:,} more such problems)" if len(cases) > 1 else ""
+    column, test, found = case["column"], str(case["check"]), case["failure_case"]
+    if test == "column_in_schema":
+        return f"Table '{name}' has a column '{found}' that its schema does not know{more}."
+    if test == "column_ordered":
+        return f"Table '{name}': column '{found}' is not where it belongs; the order is {', '.join(table.columns)}."
+    if test == "multiple_fields_uniqueness":
+        row = frame.duplicated(table.key).to_numpy().argmax()
+        return f"Table '{name}', row {row}: the key {', '.join(table.key)} is there twice{more}."
+    if test.startswith("dtype"):
+        return f"Table '{name}', column '{column}' is of type {found}; expected {table.columns[column].type}{more}."
+    if test == "not_nullable":
+        return f"Table '{name}', column '{column}', row {case['index']}: blank, and may not be{more}."
+    expected = (
+        test if "code list" not in test else f"is one of {', '.join(table.columns[column].values or [])}"
+    )
+    return f"Table '{name}', column '{column}', row {case['index']}: {found!r}; expected that it {expected}{more}."

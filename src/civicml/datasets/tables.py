@@ -1,0 +1,200 @@
+"""Tables in memory and on disk: the read-only collection that ``load`` returns, and Parquet in and out.
+
+Knows frames, Arrow and schemas; must not know how tables are made or where they are kept.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from civicml.datasets.schema import Column, Schema, TableSchema
+from civicml.errors import CivicmlError
+
+Chunk = dict[str, pd.DataFrame]
+
+_BATCH = 500_000
+
+
+class Tables(Mapping[str, pd.DataFrame]):
+    """The tables of one dataset, by name (``gp["patients"]``) or as attributes (``gp.patients``).
+
+    The collection is read-only; the frames are yours to change.
+    """
+
+    def __init__(self, name: str, layer: str, frames: Mapping[str, pd.DataFrame]) -> None:
+        self._name, self._layer, self._frames = name, layer, dict(frames)
+
+    def __getitem__(self, table: str) -> pd.DataFrame:
+        try:
+            return self._frames[table]
+        except KeyError:
+            raise KeyError(
+                f"'{self._name}' has no table '{table}'; it has {', '.join(self._frames)}"
+            ) from None
+
+    def __getattr__(self, table: str) -> pd.DataFrame:
+        if table.startswith("_"):
+            raise AttributeError(table)
+        try:
+            return self._frames[table]
+        except KeyError:
+            raise AttributeError(
+                f"'{self._name}' has no table '{table}'; it has {', '.join(self._frames)}"
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._frames]
+
+    def __repr__(self) -> str:
+        sizes = (f"{name}: {len(f):,} rows x {len(f.columns)} columns" for name, f in self._frames.items())
+        return f"{self._name} ({self._layer})\n  " + "\n  ".join(sizes)
+
+
+class TableWriter:
+    """Writes tables chunk by chunk, a Parquet file each, so that only one chunk is ever in memory.
+
+    Args:
+        folder: an existing directory; ``<table>.parquet`` is written there.
+        schema: the published schema to write to. Without one (the raw layer), each file takes
+            the types of its first chunk.
+    """
+
+    def __init__(self, folder: Path, schema: Schema | None = None) -> None:
+        self._folder, self._schema = folder, schema
+        self._files: dict[str, pq.ParquetWriter] = {}
+        self.rows: dict[str, int] = {}
+
+    def write(self, chunk: Mapping[str, pd.DataFrame]) -> None:
+        """Append each frame to its table's file."""
+        for name, frame in chunk.items():
+            table = self._to_arrow(name, frame)
+            if name not in self._files:
+                self._files[name] = pq.ParquetWriter(
+                    self._folder / f"{name}.parquet", table.schema, compression="zstd"
+                )
+            self._files[name].write_table(table)
+            self.rows[name] = self.rows.get(name, 0) + len(frame)
+
+    def _to_arrow(self, name: str, frame: pd.DataFrame) -> pa.Table:
+        if self._schema is None:
+            known = self._files.get(name)
+            return pa.Table.from_pandas(frame, schema=known.schema if known else None, preserve_index=False)
+        table = self._schema.tables[name]
+        columns = [_to_arrow_column(frame[column], spec) for column, spec in table.columns.items()]
+        return pa.Table.from_arrays(columns, schema=table.arrow_schema)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in self._files.values():
+            file.close()
+
+
+class RawTables:
+    """The raw layer on disk, for a recipe's ``publish``: whole columns or batches of rows, never all at once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
+        """One table whole; name the columns you need."""
+        return pq.read_table(self._folder / f"{table}.parquet", columns=columns).to_pandas()
+
+    def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+        """One table in order, at most half a million rows at a time."""
+        with pq.ParquetFile(self._folder / f"{table}.parquet") as file:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=columns):
+                yield batch.to_pandas()
+
+
+def read_tables(folder: Path, schema: Schema, layer: str) -> Tables:
+    """Read every table of `schema` from the Parquet files in `folder`.
+
+    Raises:
+        CivicmlError: a file is missing, damaged, or lacks a column of the schema.
+    """
+    frames = {}
+    for name, table in schema.tables.items():
+        path = folder / f"{name}.parquet"
+        try:
+            categories = [c for c, spec in table.columns.items() if spec.type == "category"]
+            stored = pq.read_table(path, read_dictionary=categories, partitioning=None)
+        except FileNotFoundError as error:
+            raise CivicmlError(
+                f"Table '{name}' of '{schema.name}' is missing: there is no {path}."
+            ) from error
+        except (OSError, pa.ArrowException) as error:
+            raise CivicmlError(f"{path} is not a readable Parquet file: {error}.") from error
+        frames[name] = to_frame(stored, table, name)
+    return Tables(schema.name, layer, frames)
+
+
+def to_frame(stored: pa.Table, table: TableSchema, name: str) -> pd.DataFrame:
+    """An Arrow table as a frame with the schema's types; units and descriptions are in ``attrs``.
+
+    Raises:
+        CivicmlError: a column of the schema is not there, or is of another type.
+    """
+    columns = {}
+    for column, spec in table.columns.items():
+        if column not in stored.column_names:
+            raise CivicmlError(
+                f"Table '{name}' has no column '{column}'; it has {', '.join(stored.column_names)}."
+            )
+        try:
+            columns[column] = _to_pandas_column(stored.column(column), spec)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            raise CivicmlError(f"Table '{name}', column '{column}' is not {spec.type}: {error}.") from error
+    frame = pd.DataFrame(columns, copy=False)
+    frame.attrs["description"] = table.description
+    frame.attrs["columns"] = {column: spec.description for column, spec in table.columns.items()}
+    frame.attrs["units"] = {column: spec.unit for column, spec in table.columns.items() if spec.unit}
+    return frame
+
+
+def _to_arrow_column(values: pd.Series, spec: Column) -> pa.Array:
+    array = pa.Array.from_pandas(values)
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    return array.cast(spec.arrow_type)
+
+
+def _to_pandas_column(stored: pa.ChunkedArray, spec: Column) -> pd.Series:
+    if spec.type == "category":
+        return pd.Series(_to_categorical(stored, spec))
+    column = stored.cast(spec.arrow_type)
+    if spec.type in ("integer", "yes/no") and spec.missing:
+        return pd.Series(pd.array(column.to_pandas(types_mapper={spec.arrow_type: spec.pandas_dtype}.get)))
+    return column.to_pandas()
+
+
+def _to_categorical(stored: pa.ChunkedArray, spec: Column) -> pd.Categorical:
+    """Categories in the schema's order (or sorted), whatever order the file's dictionaries are in."""
+    if not pa.types.is_dictionary(stored.type):
+        stored = stored.cast(pa.string()).dictionary_encode()
+    array = stored.unify_dictionaries().combine_chunks()
+    found = [str(value) for value in array.dictionary.to_pylist()]
+    categories = spec.values if spec.values is not None else sorted(found)
+    place = {value: number for number, value in enumerate(categories)}
+    unknown = [value for value in found if value not in place]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is not in its code list")
+    # The extra last entry is where a blank (-1) lands.
+    codes = np.array([*(place[value] for value in found), -1], dtype=np.int32)
+    at = array.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
+    return pd.Categorical.from_codes(codes[at], categories=categories, ordered=spec.ordered)
