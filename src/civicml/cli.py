@@ -94,5 +94,28 @@ def weeks() -> None:
     console.print(table)
 
 
+# --- JupyterLab and the learner kit -------------------------------------------------------------
+
+
+@app.command()
+def lab(
+    week: Annotated[str | None, typer.Argument(help="The week to open on.", metavar="[WEEK]")] = None,
+    cohort: Annotated[
+        Path | None, typer.Option(envvar="CIVICML_COHORT", help="The cohort's directory; ./cohort, if there.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="JupyterLab's port; else the next free from 8888.")] = None,
+    mlflow_port: Annotated[
+        int | None, typer.Option(help="MLflow's port; else the next free from 5000.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a web browser on it.")] = True,
+) -> None:
+    """Open JupyterLab on a week's folder, with MLflow's pages beside it; Ctrl-C stops both."""
+    from functools import partial
+
+    from civicml.lab import plan, run
+
+    run(plan(week, cohort=cohort, port=port, mlflow_port=mlflow_port), partial(print, flush=True), browser)
+
+
 if __name__ == "__main__":
     main()
