@@ -206,7 +206,7 @@ def make_people(rng: np.random.Generator, practices: pd.DataFrame, number: int) 
 
 @dataclass(frozen=True)
 class Visits:
-    """Who comes when: one entry an appointment, with what is known of the day, the person and the practice."""
+    """Who comes when: one entry an appointment, with what is known of day, person and practice."""
 
     day: Ints
     date: Days
@@ -240,7 +240,7 @@ class Bookings:
 
 
 def make_visits(rng: np.random.Generator, world: World, people: People, day: Ints) -> Visits:
-    """Draw somebody for each entry of `day` (row numbers of ``world.days``); some people come far more often."""
+    """Draw somebody for each entry of `day` (row numbers of ``world.days``); some come far more often."""
     edges = np.cumsum(people.visits)
     patient = np.minimum(np.searchsorted(edges, rng.random(len(day)) * edges[-1]), len(people) - 1)
     practice = people.practice[patient]
@@ -318,7 +318,7 @@ def draw_modes(rng: np.random.Generator, world: World, visits: Visits, band: Int
 
 
 def draw_times(rng: np.random.Generator, band: Ints) -> Ints:
-    """Ten-minute slots from 08:00 to 18:30: two busy stretches around lunch, same-day appointments earlier."""
+    """Ten-minute slots from 08:00 to 18:30: two busy stretches around lunch, same-day ones earlier."""
     slot = np.arange(len(TIMES))
     booked = np.exp(-(((slot - 15) / 11) ** 2)) + 0.8 * np.exp(-(((slot - 44) / 9) ** 2)) + 0.03
     same_day = booked * np.where(slot < 18, 1.4, 0.9)
@@ -410,7 +410,7 @@ def make_world(streams: Streams) -> World:
 def fit_missed(world: World, trial: Bookings) -> dict[str, Floats]:
     """Offsets for lead-time bands and for two regions.
 
-    Found by steps on the log-odds scale until the expected rates among recorded outcomes are the published ones.
+    Found by steps on the log-odds scale until the expected rates among recorded outcomes are the published.
     """
     recording, held = TRUTH["recording"], ~trial.cancelled
     chance, band, location = log_odds(world, trial)[held], trial.band[held], trial.visits.location[held]
@@ -441,7 +441,7 @@ def sigmoid(x: Floats) -> Floats:
     return 1 / (1 + np.exp(-x))
 
 
-def logit(p: Any) -> Any:
+def logit(p: Floats | float) -> Floats:
     """From a probability, or several, to log-odds."""
     return np.log(p) - np.log1p(-np.asarray(p))
 
@@ -487,7 +487,7 @@ def blocks(per_day: Ints, size: int) -> Iterator[Ints]:
 
 
 def identifiable_people(streams: Streams, people: People) -> Iterator[Chunk]:
-    """The practices' registers: fictional names, dates of birth, postcodes in areas that do not exist, test numbers."""
+    """The practices' registers: fictional names, birthdays, postcodes in areas that do not exist."""
     rng = streams.rng("identities")
     number = len(people)
     ids = nhs_test_numbers(rng, number)
@@ -604,7 +604,7 @@ def record_duration(rng: np.random.Generator, bookings: Bookings, status: Ints, 
 
 
 def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
-    """Yield the published tables: no direct identifiers, ages in bands, new numbers, rare deciles blanked, counts protected."""
+    """Yield the published tables: nobody named, ages in bands, rare deciles and small counts blanked."""
     people = raw.read("patients", ["patient_number", "date_of_birth", "sex", "practice_id", "imd_decile"])
     missed_any, counts, first_day = survey(raw, len(people), streams)
     window_start = np.datetime64(TRUTH["window"]["sealed" if streams.sealed else "published"][0])
@@ -629,7 +629,7 @@ def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
 
 
 def survey(raw: RawTables, number: int, streams: Streams) -> tuple[Flags, Ints, np.datetime64]:
-    """One pass over the appointments: who missed one, and how many there are in each cell of the official file.
+    """One pass over the appointments: who missed one, and how many fall in each cell of the official file.
 
     Returns:
         For each patient whether a missed appointment is recorded; counts of shape
@@ -681,7 +681,7 @@ def clean_status(status: pd.Series) -> pd.Series:
 
 
 def daily_counts(streams: Streams, counts: Ints, first_day: np.datetime64, rules: Rules) -> pd.DataFrame:
-    """The official file: every practice of a location, of which the extract holds one in six, with small counts protected."""
+    """The official file, protected: all practices of a location, of which the extract holds one in six."""
     day, location, status, staff, mode, band = np.nonzero(counts)
     drawn = streams.rng("daily counts").poisson(
         counts[day, location, status, staff, mode, band]
@@ -711,7 +711,7 @@ def daily_counts(streams: Streams, counts: Ints, first_day: np.datetime64, rules
 def measure(tables: Tables) -> dict[str, float]:
     """The calibration figures of published (or sealed) tables, as shares between 0 and 1.
 
-    A rate of non-attendance is DNA / (Attended + DNA). Repeated rows count once, cancelled appointments not at all.
+    A rate of non-attendance is DNA / (Attended + DNA). Repeated rows count once, cancelled ones not at all.
     """
     rows = tables["appointments"].drop_duplicates("appointment_id")
     rows = rows.assign(status=clean_status(rows["appt_status"]))

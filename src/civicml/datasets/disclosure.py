@@ -151,7 +151,7 @@ def singled_out(frame: pd.DataFrame, known: list[str]) -> float:
 
 
 def linkage_risk(frame: pd.DataFrame, known: list[str]) -> float:
-    """The chance that an intruder who knows `known` of a random person, and guesses among those who fit, is right."""
+    """The chance that an intruder who knows `known` of somebody and guesses among those who fit is right."""
     return float((1 / class_sizes(frame, known)).mean()) if len(frame) else 0.0
 
 
@@ -168,7 +168,9 @@ def inference_gain(frame: pd.DataFrame, known: list[str], sensitive: str) -> flo
 
 
 def _class_numbers(frame: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.int64]:
-    return frame.groupby(columns, observed=True, dropna=False, sort=False).ngroup().to_numpy(dtype=np.int64)
+    return (
+        frame.groupby(columns, observed=True, dropna=False, sort=False).ngroup().to_numpy().astype(np.int64)
+    )
 
 
 def _distinct(numbers: npt.NDArray[np.int64], values: pd.Series) -> npt.NDArray[np.int64]:
@@ -190,7 +192,7 @@ def _standing_out(frame: pd.DataFrame, columns: list[str], rule: PeopleRule) -> 
 
 
 def _to_blank(frame: pd.DataFrame, column: str, others: list[str], rule: PeopleRule) -> npt.NDArray[np.bool_]:
-    """Whose `column` to blank: those who stand out, and then, where the blanks stand out themselves, their neighbours.
+    """Whose `column` to blank: those who stand out and, where the blanks then stand out, their neighbours.
 
     Blanked people form a class of their own within `others`. If that class is too small, the smallest
     class beside it joins, until it is large enough or no class is left.

@@ -38,7 +38,7 @@ def table_hash(frame: pd.DataFrame) -> str:
 
 
 def _canonical(column: pd.Series) -> "tuple[str, np.ndarray[tuple[int], np.dtype[np.generic]]]":
-    """What kind of values these are, and the values in one layout: 8 bytes or 1, little-endian, blanks as zero."""
+    """What kind of values these are, and the values in one layout: little-endian, blanks as zero."""
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype) or pd.api.types.is_string_dtype(dtype):
         return "text", _text(column)

@@ -14,24 +14,25 @@ FICTIONAL_POSTCODE_AREAS = ("BW", "CK", "DK", "EK", "FA", "GA", "HK", "PK", "RK"
 
 _FEMALE = """
 Abena Aisha Alice Amelia Anika Beatrice Bronwen Carys Chiara Chloe Daisy Deborah Edith Eilidh Elena Esther
-Fatima Freya Grace Hannah Imogen Ines Isla Jasmine Jia Jodie Kamala Keira Latoya Leila Lucy Maeve Mariam Megan
-Mei Nadia Niamh Olena Olivia Parveen Philippa Priya Rachel Rosa Ruth Saoirse Shanice Sofia Sunita Tamsin Temi
-Una Valentina Wanjiru Xanthe Yasmin Zainab Zofia
+Fatima Freya Grace Hannah Imogen Ines Isla Jasmine Jia Jodie Kamala Keira Latoya Leila Lucy Maeve Mariam
+Megan Mei Nadia Niamh Olena Olivia Parveen Philippa Priya Rachel Rosa Ruth Saoirse Shanice Sofia Sunita
+Tamsin Temi Una Valentina Wanjiru Xanthe Yasmin Zainab Zofia
 """
 _MALE = """
-Aaron Adebayo Ahmed Alistair Amir Andrei Arjun Bartosz Benedict Brendan Callum Cedric Chidi Connor Daniel David
-Dmitri Edmund Elijah Emeka Farid Finlay Gareth George Hamza Harvinder Hugo Ibrahim Idris Jack Jamal Joshua Kwame
-Leon Liam Luca Malik Marcus Mateusz Mohammed Nathan Neil Oluwaseun Omar Owen Patrick Piotr Rahul Rhys Rohan
-Samuel Silas Tariq Thomas Tomasz Vikram Wei William Yusuf Zachary
+Aaron Adebayo Ahmed Alistair Amir Andrei Arjun Bartosz Benedict Brendan Callum Cedric Chidi Connor Daniel
+David Dmitri Edmund Elijah Emeka Farid Finlay Gareth George Hamza Harvinder Hugo Ibrahim Idris Jack Jamal
+Joshua Kwame Leon Liam Luca Malik Marcus Mateusz Mohammed Nathan Neil Oluwaseun Omar Owen Patrick Piotr
+Rahul Rhys Rohan Samuel Silas Tariq Thomas Tomasz Vikram Wei William Yusuf Zachary
 """
 _FAMILY = """
-Abara Achterberg Adeyemi Ainsley Akhtar Allardyce Ashdown Bains Barrowclough Bellweather Biddulph Blackwood Bose
-Brockhurst Calloway Chaudhry Chen Clutterbuck Cotterill Dacosta Dalgleish Desai Drinkwater Eastwick Ekwueme
-Fairweather Farouk Featherstone Ferreira Galbraith Goswami Greenhalgh Hallworth Haq Heathcote Holloway Hosseini
-Iqbal Jankowski Jarrold Jolliffe Kaczmarek Kaur Kettlewell Khatun Kowalczyk Larkspur Lethbridge Llewellyn Mahmood
-Marchbank Mbeki Mistry Moorcroft Nakamura Nettleship Nkosi Oduya Okafor Ollerenshaw Osei Pargeter Patel Pemberton
-Popescu Quarmby Ramachandran Ravenscroft Rehman Rowbotham Sandhu Shah Silverdale Singh Skelhorn Szabo Tattersall
-Thistlewood Tran Uddin Underhay Vasquez Venables Wanyama Whitlock Winterbourne Wolstenholme Yeboah Yilmaz Zhang
+Abara Achterberg Adeyemi Ainsley Akhtar Allardyce Ashdown Bains Barrowclough Bellweather Biddulph
+Blackwood Bose Brockhurst Calloway Chaudhry Chen Clutterbuck Cotterill Dacosta Dalgleish Desai Drinkwater
+Eastwick Ekwueme Fairweather Farouk Featherstone Ferreira Galbraith Goswami Greenhalgh Hallworth Haq
+Heathcote Holloway Hosseini Iqbal Jankowski Jarrold Jolliffe Kaczmarek Kaur Kettlewell Khatun Kowalczyk
+Larkspur Lethbridge Llewellyn Mahmood Marchbank Mbeki Mistry Moorcroft Nakamura Nettleship Nkosi Oduya
+Okafor Ollerenshaw Osei Pargeter Patel Pemberton Popescu Quarmby Ramachandran Ravenscroft Rehman Rowbotham
+Sandhu Shah Silverdale Singh Skelhorn Szabo Tattersall Thistlewood Tran Uddin Underhay Vasquez Venables
+Wanyama Whitlock Winterbourne Wolstenholme Yeboah Yilmaz Zhang
 """
 
 TEST_NUMBERS = 909_091
@@ -65,7 +66,8 @@ def nhs_test_numbers(rng: np.random.Generator, number: int) -> Texts:
     if number > len(valid):
         raise ValueError(f"the test range holds {len(valid):,} numbers, not {number:,}")
     drawn = rng.permutation(valid)[:number]
-    return (9_990_000_000 + drawn * 10 + check[drawn]).astype(str).astype(object)
+    numbers: Texts = (9_990_000_000 + drawn * 10 + check[drawn]).astype(str).astype(object)
+    return numbers
 
 
 def postcodes(rng: np.random.Generator, area: Texts, district: npt.NDArray[np.int64]) -> Texts:
@@ -74,4 +76,5 @@ def postcodes(rng: np.random.Generator, area: Texts, district: npt.NDArray[np.in
     letters = np.array(list("ABDEFGHJLNPQRSTUWXYZ"), dtype=object)  # C I K M O V do not end a postcode
     sector = rng.integers(0, 10, number).astype(str).astype(object)
     last, very_last = (letters[rng.integers(0, len(letters), number)] for _ in range(2))
-    return area + district.astype(str).astype(object) + " " + sector + last + very_last
+    whole: Texts = area + district.astype(str).astype(object) + " " + sector + last + very_last
+    return whole

@@ -183,8 +183,8 @@ def read_source(path: Path, names: Mapping[str, Sequence[str]], *, free_text: st
             values, mended = _mend(line, len(headings), joint)
             if len(values) != len(headings):
                 raise CivicmlError(
-                    f"{path}, line {number}: {len(values)} values where the header has {len(headings)}: {line[:80]!r}; "
-                    "the line is cut off or has a comma too many."
+                    f"{path}, line {number}: {len(values)} values where the header has {len(headings)}: "
+                    f"{line[:80]!r}; the line is cut off or has a comma too many."
                 )
             repaired += mended
             body.append(_as_csv(values))
@@ -226,11 +226,12 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise CivicmlError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8, or download it again."
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; "
+            "save the file as UTF-8, or download it again."
         ) from error
 
 
-def recode(source: Source, column: str, codes: Mapping[str, str]) -> pd.Categorical:
+def recode(source: Source, column: str, codes: Mapping[str, str]) -> "pd.Categorical[str]":
     """The column's values as the schema's codes; case, blanks and punctuation do not matter.
 
     Raises:
@@ -298,12 +299,12 @@ def _choose_columns(path: Path, headings: list[str], names: Mapping[str, Sequenc
         places[heading.upper()] = place
     chosen = {}
     for name, spellings in names.items():
-        place = next((places[s.upper()] for s in spellings if s.upper() in places), None)
-        if place is None:
+        known = [spelling.upper() for spelling in spellings if spelling.upper() in places]
+        if not known:
             raise CivicmlError(
                 f"{path}: no column {' or '.join(spellings)}; the header is: {', '.join(headings)[:400]}."
             )
-        chosen[name] = place
+        chosen[name] = places[known[0]]
     return chosen
 
 
@@ -340,7 +341,8 @@ def _parse(body: list[str], headings: list[str], chosen: dict[str, int]) -> pd.D
             strings_can_be_null=False,
         ),
     )
-    return table.rename_columns(list(chosen)).unify_dictionaries().to_pandas()
+    frame: pd.DataFrame = table.rename_columns(list(chosen)).unify_dictionaries().to_pandas()
+    return frame
 
 
 def _plain(value: str) -> str:

@@ -251,15 +251,18 @@ def _first_failure(cases: pd.DataFrame, frame: pd.DataFrame, table: TableSchema,
     if test == "column_in_schema":
         return f"Table '{name}' has a column '{found}' that its schema does not know{more}."
     if test == "column_ordered":
-        return f"Table '{name}': column '{found}' is not where it belongs; the order is {', '.join(table.columns)}."
+        order = ", ".join(table.columns)
+        return f"Table '{name}': column '{found}' is not where it belongs; the order is {order}."
     if test == "multiple_fields_uniqueness":
         row = frame.duplicated(table.key).to_numpy().argmax()
         return f"Table '{name}', row {row}: the key {', '.join(table.key)} is there twice{more}."
     if test.startswith("dtype"):
-        return f"Table '{name}', column '{column}' is of type {found}; expected {table.columns[column].type}{more}."
+        wanted = table.columns[column].type
+        return f"Table '{name}', column '{column}' is of type {found}; expected {wanted}{more}."
     if test == "not_nullable":
         return f"Table '{name}', column '{column}', row {case['index']}: blank, and may not be{more}."
     expected = (
         test if "code list" not in test else f"is one of {', '.join(table.columns[column].values or [])}"
     )
-    return f"Table '{name}', column '{column}', row {case['index']}: {found!r}; expected that it {expected}{more}."
+    place = f"Table '{name}', column '{column}', row {case['index']}"
+    return f"{place}: {found!r}; expected that it {expected}{more}."
