@@ -112,6 +112,103 @@ def weeks() -> None:
     console.print(table)
 
 
+# --- datasets -----------------------------------------------------------------------------------
+
+datasets_app = typer.Typer(
+    help="List, build, describe and verify the course's synthetic datasets.", no_args_is_help=True
+)
+app.add_typer(datasets_app, name="datasets")
+
+
+@datasets_app.command("list")
+def datasets_list() -> None:
+    """List the datasets of this course, or of this learner's kit."""
+    from civicml.datasets import all_datasets
+
+    table = Table(title="Datasets")
+    for heading in ("dataset", "domain", "title", "tables"):
+        table.add_column(heading)
+    for dataset in all_datasets():
+        schema = dataset.schema
+        table.add_row(dataset.name, dataset.domain, schema.title, ", ".join(schema.tables))
+    console.print(table)
+
+
+@datasets_app.command("describe")
+def datasets_describe(
+    name: Annotated[str, typer.Argument(help="The dataset, such as gp_appointments.")],
+) -> None:
+    """Show the tables of a dataset: every column, its type, unit, values and meaning."""
+    from civicml.datasets import find_dataset
+
+    dataset = find_dataset(name)
+    schema = dataset.schema
+    console.print(f"{schema.title} ({name})", style="bold", highlight=False)
+    console.print(f"Source: {schema.source}.", highlight=False)
+    for table_name, spec in schema.tables.items():
+        table = Table(title=f"{table_name}: {spec.description}", title_justify="left")
+        for heading in ("column", "type", "blank", "meaning", "values"):
+            table.add_column(heading, overflow="fold")
+        for column_name, column in spec.columns.items():
+            unit = f", {column.unit}" if column.unit else ""
+            blank = "may be" if column.missing else "never"
+            values = ", ".join(column.values or [])
+            table.add_row(column_name, column.type + unit, blank, column.description, values)
+        console.print(table)
+    console.print(f"More: {dataset.folder / 'datasheet.md'}", highlight=False, soft_wrap=True)
+
+
+@datasets_app.command("build")
+def datasets_build(
+    name: Annotated[str, typer.Argument(help="The dataset, such as gp_appointments.")],
+    to: Annotated[Path | None, typer.Option("--to", help="Write here and not to the cache.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Rows of the main table; needs --to.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV files; needs --to.")] = False,
+) -> None:
+    """Build the published tables: in the cache, or in a new directory as Parquet or CSV."""
+    from civicml.datasets import build, load, write_csv
+
+    if to is None and (rows is not None or csv):
+        raise CivicmlError("Say where with --to: the cache holds only the dataset as it is taught.")
+    if csv and rows is not None:
+        raise CivicmlError("--csv writes the dataset as it is taught; leave out --rows.")
+    if to is None:
+        console.print(repr(load(name)), highlight=False)
+    elif csv:
+        for path in write_csv(name, to):
+            console.print(str(path), highlight=False, soft_wrap=True)
+    else:
+        made = build(name, to, rows=rows)
+        total = ", ".join(f"{table}: {number:,} rows" for table, number in made.rows.items())
+        console.print(f"{made.folder}: {total} in {made.seconds:.1f} s", highlight=False, soft_wrap=True)
+
+
+@datasets_app.command("verify")
+def datasets_verify(
+    name: Annotated[str, typer.Argument(help="The dataset, such as gp_appointments.")],
+    record_now: Annotated[
+        bool, typer.Option("--record", help="First write down hash and disclosure report as they are now.")
+    ] = False,
+) -> None:
+    """Hold a dataset to its contract, content hash, calibration and disclosure control."""
+    from civicml.datasets import record, verify
+
+    if record_now:
+        for path in record(name):
+            console.print(f"Written: {path}", highlight=False, soft_wrap=True)
+    checks = verify(name)
+    table = Table(title=f"{name}: what its folder promises")
+    for heading in ("", "what", "expected", "found", ""):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        verdict = "holds" if check.holds else "FAILS"
+        table.add_row(check.area, check.what, check.expected, check.found, verdict)
+    console.print(table)
+    failed = sum(not check.holds for check in checks)
+    if failed:
+        raise CivicmlError(f"{failed} of {len(checks)} checks of '{name}' fail.")
+
+
 # --- JupyterLab and the learner kit -------------------------------------------------------------
 
 
