@@ -6,6 +6,9 @@ quick, calls one function of the engine, and prints what it returns.
 
 import os
 import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +20,8 @@ from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
     from civicml.autograder.proof import Proof
+    from civicml.cohort import Cohort, Standing
+    from civicml.course import Week
 
 app = typer.Typer(
     name="civicml",
@@ -110,6 +115,443 @@ def weeks() -> None:
             style=None if week.written else "dim",
         )
     console.print(table)
+
+
+# --- a cohort, from release to marks --------------------------------------------------------------
+
+cohort_app = typer.Typer(help="Make a cohort, enrol learners, see who is in it.", no_args_is_help=True)
+app.add_typer(cohort_app, name="cohort")
+
+WeekArgument = Annotated[str, typer.Argument(help="A week: week01, or 1.", metavar="WEEK")]
+LearnerOption = Annotated[
+    str | None,
+    typer.Option("--learner", help="The learner's id; else CIVICML_LEARNER, or who is logged in."),
+]
+OneLearnerOption = Annotated[str | None, typer.Option("--learner", help="Only this learner.")]
+
+
+def _opened(place: Path) -> "Cohort":
+    from civicml.cohort import find_cohort, open_cohort
+
+    return open_cohort(find_cohort(place))
+
+
+def _who(learner: str | None) -> str:
+    from civicml.learner import current_learner, valid_id
+
+    return valid_id(learner.lower()) if learner else current_learner()
+
+
+def _when(moment: datetime | None) -> str:
+    return f"{moment:%a %d %b %Y, %H:%M}" if moment else "–"
+
+
+def _day(moment: datetime | None, late: bool = False) -> str:
+    """A short moment for tables, which tells that it was late."""
+    return f"{moment:%d %b %H:%M}{' late' if late else ''}" if moment else "–"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
+def _table(title: str, *columns: str, numbers: Collection[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left")
+    return table
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A progress bar on standard error, and the function that moves it."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=None)
+
+        def report(done: int, planned: int, who: str) -> None:
+            progress.update(task, completed=done, total=planned, description=f"{title} {who}".strip())
+
+        yield report
+
+
+@cohort_app.command("init")
+def cohort_init(
+    cohort: CohortOption = DEFAULT_COHORT,
+    start: Annotated[
+        datetime | None,
+        typer.Option(help="Day 0 of the course's plan; else this week's Monday.", formats=["%Y-%m-%d"]),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What to call it; else the directory's name.")] = "",
+    learners: Annotated[Path | None, typer.Option(help="A CSV file: id,first_name,last_name,email.")] = None,
+) -> None:
+    """Make a new cohort: its directory, its secret, its sealed data, its gradebook."""
+    from civicml.cohort import init, read_learners
+
+    enrolled = read_learners(learners) if learners else []
+    with console.status("Making the cohort") as status:
+        made = init(
+            cohort,
+            name=name,
+            start=start.date() if start else None,
+            learners=enrolled,
+            tell=lambda step: status.update(f"Making the cohort: {step}"),
+        )
+    print(f"'{made.name}' begins on {made.start:%A %d %B %Y}, with {len(enrolled)} learners: {made.root}")
+    print(f"Next: civicml release {made.course.written_weeks[0].name}")
+
+
+@cohort_app.command("add")
+def cohort_add(
+    learner: Annotated[list[str] | None, typer.Argument(help="Ids of learners.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A CSV file: id,first_name,last_name,email.")] = None,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Enrol learners, or correct their names."""
+    from civicml.cohort import Learner, add_learners, read_learners
+    from civicml.learner import valid_id
+
+    opened = _opened(cohort)
+    named = [Learner(valid_id(one.lower())) for one in learner or []] + (read_learners(file) if file else [])
+    if not named:
+        raise CivicmlError("Name learners to enrol, or a CSV file with --file.")
+    new = add_learners(opened, named)
+    print(f"Enrolled {len(new)} of {len(named)} in '{opened.name}'; the others were in it already.")
+
+
+@cohort_app.command("show")
+def cohort_show(cohort: CohortOption = DEFAULT_COHORT) -> None:
+    """Show who is enrolled, and which weeks are released."""
+    from civicml.cohort import deadlines
+
+    opened = _opened(cohort)
+    table = _table(
+        f"{opened.name}, from {opened.start:%A %d %B %Y}", "id", "first name", "last name", "email"
+    )
+    for one in opened.learners():
+        table.add_row(one.id, one.first_name, one.last_name, one.email)
+    console.print(table)
+    weeks = _table("Weeks", "week", "title", "released", "due")
+    for week in opened.course.written_weeks:
+        released = "yes" if opened.notebook("release", week).is_file() else "no"
+        weeks.add_row(week.name, week.title, released, _when(deadlines(opened, week)("")))
+    console.print(weeks)
+
+
+@app.command()
+def release(week: WeekArgument, cohort: CohortOption = DEFAULT_COHORT) -> None:
+    """Release a week's lab to the learners; again, after a correction."""
+    from civicml.cohort import release as release_week
+
+    opened = _opened(cohort)
+    done = release_week(opened, opened.course.week(week))
+    print(
+        f"{done.week.name} is released{' again' if done.again else ''}: {done.questions} questions, "
+        f"{done.points:g} points, due {_when(done.deadline)}."
+    )
+    if done.again and not done.changes:
+        print("Nothing in it is different from the time before.")
+    for change in done.changes:
+        print(f"  {change}")
+    if done.changes:
+        print(
+            f"Learners who have it already keep their copy; 'civicml fetch {done.week.name}' puts the new "
+            "one beside it. Work is graded by the new one from now on."
+        )
+
+
+@app.command()
+def fetch(
+    week: WeekArgument,
+    learner: LearnerOption = None,
+    to: Annotated[Path, typer.Option(help="Where the week's directory goes.")] = Path(),
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Get a week's lab, as a learner. What you wrote already is never overwritten."""
+    from civicml.cohort import fetch as fetch_week
+
+    opened = _opened(cohort)
+    if learner:
+        opened.learner(_who(learner))
+    got = fetch_week(opened, opened.course.week(week), to)
+    print(f"{'Your lab is here' if got.new else 'You have it already'}: {got.notebook}")
+    if got.newer:
+        print(f"The lab was corrected since; the version of now is beside yours: {got.newer}")
+
+
+@app.command()
+def check(
+    what: Annotated[
+        str | None,
+        typer.Argument(help="A week, or a notebook; else the lab here.", metavar="[WEEK|NOTEBOOK]"),
+    ] = None,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Run the tests you can see, and say what to look at. Nothing is handed in."""
+    from civicml.cohort import check as check_lab
+    from civicml.cohort import find_cohort
+
+    with console.status("Running your notebook"):
+        checked = check_lab(what, cohort=find_cohort(cohort))
+    table = _table(
+        str(checked.notebook), "question", "", "points", "state", "to look at", numbers=("points",)
+    )
+    for one in checked.questions:
+        table.add_row(one.name, one.title, f"{one.points:g}", one.state, one.message)
+    if checked.questions:
+        console.print(table)
+    for remark in checked.remarks:
+        print(f"  {remark}")
+    if checked.passed:
+        print("Everything that can be checked here passes.")
+    print(
+        "When your work is graded, hidden tests run as well: they ask the same of your functions, on cases "
+        "that you have not seen."
+    )
+
+
+@app.command()
+def submit(
+    week: WeekArgument,
+    learner: LearnerOption = None,
+    source: Annotated[
+        Path, typer.Option("--from", help="The notebook, or the directory it is in.", show_default="here")
+    ] = Path(),
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Hand in your lab, as often as you like; the latest one counts. Prints a receipt."""
+    from civicml.cohort import submit as submit_week
+
+    opened = _opened(cohort)
+    receipt = submit_week(opened, opened.course.week(week), _who(learner), source)
+    print(f"Handed in: {receipt.week.name} by {receipt.learner}, {_when(receipt.submitted)}")
+    print(f"  file      {receipt.notebook} ({receipt.size / 1000:,.0f} kB)")
+    print(f"  sha256    {receipt.sha256}")
+    if not receipt.late:
+        late = "in time"
+    elif receipt.percent_off:
+        late = f"late: {receipt.percent_off:g}% of the points are taken off"
+    else:
+        late = "just late, and within the minutes of grace: nothing is taken off"
+    print(f"  deadline  {_when(receipt.deadline)}: {late}")
+    if receipt.earlier:
+        print(f"  It replaces what you handed in before ({receipt.earlier}).")
+    if receipt.unanswered:
+        print(f"  Not answered yet: {', '.join(receipt.unanswered)}. You may hand it in again.")
+
+
+@app.command()
+def grade(
+    week: WeekArgument,
+    learner: OneLearnerOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Collect what was handed in and grade what is new; stop it at any time and run it again."""
+    from civicml.cohort import grade as grade_week
+
+    opened = _opened(cohort)
+    with _bar(f"Grading {week}") as report:
+        done = grade_week(
+            opened, opened.course.week(week), learner=learner and _who(learner), force=force, report=report
+        )
+    numbers = ("score", "late", "mark", "of")
+    table = _table(
+        f"{done.week.name}", "learner", "score", "late", "mark", "of", "state", "to note", numbers=numbers
+    )
+    for one in done.graded:
+        state = ("needs marking" if one.needs_marking else "graded") + ("" if one.new else ", as before")
+        notes = [one.problem, "Nothing was answered." if one.blank else "", *one.notes]
+        late = f"-{one.late_penalty:g}" if one.late_penalty else ""
+        table.add_row(
+            one.learner,
+            f"{one.score:g}",
+            late,
+            f"{one.mark:g}",
+            f"{one.max_score:g}",
+            state,
+            " ".join(filter(None, notes)),
+            style="yellow" if one.problem else None,
+        )
+    if done.graded:
+        console.print(table)
+    new = sum(one.new for one in done.graded)
+    print(f"Graded now: {new}. Graded before: {len(done.graded) - new}. Not handed in: {len(done.missing)}.")
+    if done.strangers:
+        print(
+            f"Set aside, not enrolled: {', '.join(done.strangers)}. Their work waits in the exchange; enrol "
+            "them with 'civicml cohort add' and grade again."
+        )
+    if waiting := sum(one.needs_marking for one in done.graded):
+        print(f"{waiting} need marks from a person: open Formgrader with 'civicml lab'.")
+
+
+@app.command()
+def extend(
+    week: WeekArgument,
+    learner: Annotated[str, typer.Argument(help="The learner's id.")],
+    until: Annotated[
+        datetime,
+        typer.Option(
+            help="The new deadline, such as 2026-01-20T17:00, in the course's time zone.",
+            formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S"],
+        ),
+    ],
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Give one learner more time for one week."""
+    from civicml.cohort import extend as extend_week
+
+    opened = _opened(cohort)
+    chosen = opened.course.week(week)
+    given = extend_week(opened, chosen, _who(learner), until)
+    print(f"{_who(learner)} has until {_when(given)} for {chosen.name}.")
+
+
+@app.command("return")
+def return_(
+    week: WeekArgument,
+    learner: OneLearnerOption = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Also what a person has not finished marking.")
+    ] = False,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Give marks and feedback back to the learners."""
+    from civicml.cohort import return_week
+
+    opened = _opened(cohort)
+    with _bar(f"Returning {week}") as report:
+        done = return_week(
+            opened,
+            opened.course.week(week),
+            learner=learner and _who(learner),
+            partial=partial,
+            report=report,
+        )
+    print(f"Given back: {len(done.returned)}. Learners find it with 'civicml feedback {done.week.name}'.")
+    if done.waiting:
+        print(
+            f"Waiting for a person's marks in Formgrader ('civicml lab'): {', '.join(done.waiting)}. "
+            "--partial gives back what there is."
+        )
+    if done.not_graded:
+        print(f"Handed in and not graded yet: {', '.join(done.not_graded)}.")
+    for who, page in done.by_hand:
+        print(f"{who} did not hand in through the exchange; give them this file: {page}")
+
+
+@app.command()
+def feedback(
+    week: WeekArgument,
+    learner: LearnerOption = None,
+    to: Annotated[Path, typer.Option(help="Where the week's directory is.")] = Path(),
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Get the marks and feedback that were given back to you."""
+    from civicml.cohort import fetch_feedback
+
+    opened = _opened(cohort)
+    got = fetch_feedback(opened, opened.course.week(week), _who(learner), to)
+    numbers = ("score", "of")
+    table = _table(
+        f"{got.marks.week}, {got.marks.learner}", "question", "score", "of", "comment", numbers=numbers
+    )
+    for one in got.marks.questions:
+        table.add_row(one.name, f"{one.score:g}", f"{one.max_score:g}", one.comment)
+    if got.marks.late_penalty:
+        table.add_row("handed in late", f"-{got.marks.late_penalty:g}", "", "")
+    table.add_row("mark", f"{got.marks.mark:g}", f"{got.marks.max_score:g}", "", style="bold")
+    console.print(table)
+    if got.marks.problem:
+        print(f"It could not be graded. {got.marks.problem}")
+    if not got.marks.complete:
+        print("A person has not finished marking it; the mark may still rise.")
+    print(f"Your feedback: {got.page}")
+
+
+@app.command()
+def progress(
+    week: Annotated[str | None, typer.Argument(help="Only this week.", metavar="[WEEK]")] = None,
+    learner: LearnerOption = None,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Show your own weeks: deadlines, what you handed in, marks. An instructor sees everybody."""
+    from civicml.cohort import is_instructor
+    from civicml.cohort import progress as own_progress
+
+    opened = _opened(cohort)
+    chosen = opened.course.week(week) if week else None
+    if learner is None and is_instructor(opened):
+        _show_everybody(opened, chosen)
+        return
+    found = own_progress(opened, _who(learner), chosen)
+    columns = ("week", "title", "deadline", "handed in", "state", "mark", "of")
+    table = _table(f"{found.learner} in {opened.name}", *columns, numbers=("mark", "of"))
+    for one in found.weeks:
+        mark, of = (f"{one.marks.mark:g}", f"{one.marks.max_score:g}") if one.marks else ("", "")
+        submitted = _day(one.submitted, one.late)
+        table.add_row(one.week.name, one.week.title, _day(one.deadline), submitted, one.state, mark, of)
+    console.print(table)
+    print(found.next)
+
+
+def _show_everybody(cohort: "Cohort", week: "Week | None") -> None:
+    """A table of all learners by weeks, with what each has in all."""
+    from civicml.cohort import gradebook as standings
+
+    by_learner: dict[str, list[Standing]] = {one.id: [] for one in cohort.learners()}
+    for standing in standings(cohort, week):
+        by_learner[standing.learner.id].append(standing)
+    names = {one.id: one.name for one in cohort.learners()}
+    weeks = list(dict.fromkeys(one.week.name for found in by_learner.values() for one in found))
+    numbers = ("mark", "of")
+    table = _table(cohort.name, "learner", "name", *weeks, "mark", "of", numbers=numbers)
+    for learner, found in by_learner.items():
+        cells = []
+        for one in found:
+            late = ", late" if one.seconds_late else ""
+            mark = "" if one.mark is None else f" {one.mark:g}"
+            cells.append(f"{one.state}{late}{mark}")
+        total = sum(one.mark or 0.0 for one in found)
+        table.add_row(
+            learner, names[learner], *cells, f"{total:g}", f"{sum(one.max_score for one in found):g}"
+        )
+    console.print(table)
+
+
+@app.command()
+def gradebook(
+    week: Annotated[str | None, typer.Argument(help="Only this week.", metavar="[WEEK]")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write it to this file as well.")] = None,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Show every learner's marks, as the gradebook and Formgrader have them."""
+    from civicml.cohort import gradebook as standings
+    from civicml.cohort import write_csv
+
+    opened = _opened(cohort)
+    found = standings(opened, opened.course.week(week) if week else None)
+    columns = ("week", "learner", "state", "handed in", "score", "late", "mark", "of", "to note")
+    table = _table(opened.name, *columns, numbers=("score", "late", "mark", "of"))
+    for one in found:
+        table.add_row(
+            one.week.name,
+            one.learner.id,
+            one.state,
+            _day(one.submitted, one.seconds_late > 0),
+            _number(one.score),
+            f"-{one.late_penalty:g}" if one.late_penalty else "",
+            _number(one.mark),
+            f"{one.max_score:g}",
+            one.problem,
+        )
+    console.print(table)
+    if csv:
+        write_csv(found, csv)
+        print(f"Written to {csv}")
 
 
 # --- datasets -----------------------------------------------------------------------------------
