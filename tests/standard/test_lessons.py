@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import text
+from .conftest import code, printed, text
 
 LESSON = "lesson2_sums.ipynb"
 
@@ -51,7 +51,6 @@ def twice(files):
             source(3, "## Why a department cares\n\n" + "And more of it. " * 400),
             ["it has 1640 words of prose; a lesson has 700 to 1,400."],
         ),
-        (source(6, "Three."), ["cell 5: no sentence follows its output to say what it shows."]),
     ],
 )
 def test_a_broken_rule_gives_one_sentence_with_its_place(problems_of, change, sentences):
@@ -73,3 +72,36 @@ def test_a_solution_may_be_folded_as_a_code_cell_that_is_shut(problems_of):
         solution.execution_count, cells[4].execution_count = 2, 1
 
     assert problems_of(change) == []
+
+
+def with_code(files, *sources: str):
+    """Puts further cells with an output after the lesson's first one."""
+    cells = files[LESSON].cells
+    cells[5:5] = [code(source, printed("3\n")) for source in sources]
+    for number, cell in enumerate(cells):
+        cell.id = f"cell-{number}"
+    for count, cell in enumerate((cell for cell in cells if cell.cell_type == "code"), start=1):
+        cell.execution_count = count
+
+
+def test_one_passage_may_read_two_outputs_but_not_three(problems_of):
+    assert problems_of(lambda files: with_code(files, "print(3)")) == []
+
+
+def test_three_outputs_in_a_row_are_too_many_for_one_passage(problems_of):
+    assert problems_of(lambda files: with_code(files, "print(3)", "print(3)")) == [
+        f"{LESSON}, cell 5: 3 outputs stand in a row from here, and no sentence between them says "
+        "what they show."
+    ]
+
+
+def test_what_writing_a_file_prints_needs_no_reading(problems_of):
+    assert problems_of(lambda files: with_code(files, "%%writefile sums.py\n3", "print(3)")) == []
+
+
+def test_an_output_at_the_end_must_be_read_too(problems_of):
+    def change(files):
+        files[LESSON].cells.append(code("print(3)", printed("3\n")))
+        files[LESSON].cells[-1].execution_count = 3
+
+    assert problems_of(change) == [f"{LESSON}, cell 12: no sentence follows its output to say what it shows."]

@@ -6,8 +6,7 @@ They must not know how a lesson is run.
 import re
 from collections.abc import Iterator
 
-from civicml.standard.notebooks import read_out
-from civicml.standard.sheet import Problem, Section, Sheet, count_words
+from civicml.standard.sheet import Problem, Section, Sheet, count_words, parse
 
 LEARN, WHY, TRY, TAKE, FURTHER = (
     "What you will learn",
@@ -19,6 +18,10 @@ LEARN, WHY, TRY, TAKE, FURTHER = (
 SECTIONS = (LEARN, WHY, TRY, TAKE, FURTHER)
 """The headings, of the second level, that every lesson has, in this order; others may stand between."""
 FEWEST_WORDS, MOST_WORDS = 700, 1_400
+MOST_UNREAD = 2
+"""Outputs that one passage may read together."""
+FEWEST_READING = 5
+"""Words that make a sentence about an output."""
 
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 
@@ -99,7 +102,18 @@ def check_length(sheet: Sheet) -> Iterator[Problem]:
 
 
 def check_outputs_read(sheet: Sheet) -> Iterator[Problem]:
-    """After every output, what it says and what it does not."""
-    for position, cell in sheet.code:
-        if cell.get("outputs") and not read_out(sheet, position):
-            yield sheet.problem(position, "no sentence follows its output to say what it shows.")
+    """After every output, or two that are read together, what it says and what it does not."""
+    unread: list[int] = []
+    for position, cell in sheet.cells:
+        if cell.cell_type == "markdown" and count_words(parse(cell.source)) >= FEWEST_READING:
+            if len(unread) > MOST_UNREAD:
+                yield sheet.problem(
+                    unread[0],
+                    f"{len(unread)} outputs stand in a row from here, and no sentence between them says what "
+                    "they show.",
+                )
+            unread = []
+        elif cell.get("outputs") and not cell.source.startswith("%%writefile"):
+            unread.append(position)
+    if unread:
+        yield sheet.problem(unread[0], "no sentence follows its output to say what it shows.")

@@ -162,7 +162,7 @@ def check_images(sheet: Sheet) -> Iterator[Problem]:
                     yield sheet.problem(position, "it shows an <img> without alternative text.")
         if cell.cell_type == "markdown":
             yield from _check_linked_images(sheet, position, cell)
-        if pictures and not read_out(sheet, position):
+        if pictures and not _read_out(sheet, position):
             yield sheet.problem(position, "no sentence follows its picture to say what it shows.")
 
 
@@ -179,7 +179,7 @@ def _check_linked_images(sheet: Sheet, position: int, cell: "NotebookNode") -> I
                     yield sheet.problem(position, "it shows an <img> without alternative text.")
 
 
-def read_out(sheet: Sheet, position: int) -> bool:
+def _read_out(sheet: Sheet, position: int) -> bool:
     """Whether the cell after `position` is text with a sentence of prose in it."""
     following = sheet.notebook.cells[position : position + 1]
     return any(
