@@ -714,7 +714,8 @@ def standard(
         print(problem)
     names = ", ".join(week.name for week in chosen)
     if problems:
-        raise CivicmlError(f"{names}: {len(problems)} of the standard's rules are broken, as listed above.")
+        count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise CivicmlError(f"{names}: {count}, listed above.")
     print(f"{names}: as the standard says.")
 
 

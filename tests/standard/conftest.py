@@ -58,6 +58,8 @@ Nothing.
 
 ## Quiz
 
+{quiz}
+
 ## For instructors
 
 Notes.
@@ -66,6 +68,27 @@ Notes.
 
 - A book, 2020.
 """
+
+
+def quiz_question(number: int) -> str:
+    return f"""
+**{number}. What is {number} and one?**
+
+- A. {number}
+- B. {number + 1}
+- C. {number + 2}
+
+<details><summary>Answer</summary>
+
+- A. That is the number itself.
+- **B. Right.** One comes after it.
+- C. That is one too many.
+
+</details>
+"""
+
+
+README = README.replace("{quiz}", "\n".join(map(quiz_question, range(1, 6))))
 
 
 def text(source: str):
