@@ -137,15 +137,15 @@ def make_days(streams: Streams, *, sealed: bool) -> pd.DataFrame:
     everything = pd.date_range(window["published"][0], window["sealed"][1], unit="us")
     rng = streams.world("days")
     missed = rng.normal(0, TRUTH["missed"]["day_sd"], len(everything))
-    working = (everything.weekday < 5) & ~everything.isin(pd.to_datetime(BANK_HOLIDAYS.split()))
+    working = (everything.day_of_week < 5) & ~everything.isin(pd.to_datetime(BANK_HOLIDAYS.split()))
     winter = working & everything.month.isin([11, 12, 1, 2, 3])
     missed[rng.choice(np.flatnonzero(winter), TRUTH["missed"]["storm_days"], replace=False)] += TRUTH[
         "missed"
     ]["storm"]
     saturdays = rng.choice(
-        np.flatnonzero(everything.weekday == 5), TRUTH["window"]["saturdays"] * 4 // 3, replace=False
+        np.flatnonzero(everything.day_of_week == 5), TRUTH["window"]["saturdays"] * 4 // 3, replace=False
     )
-    volume = np.where(working, np.array([*TRUTH["attendance"]["weekday"], 0, 0])[everything.weekday], 0.0)
+    volume = np.where(working, np.array([*TRUTH["attendance"]["weekday"], 0, 0])[everything.day_of_week], 0.0)
     volume[saturdays] = 0.15
     volume *= np.array(TRUTH["attendance"]["month"])[everything.month - 1] * rng.normal(
         1, 0.03, len(everything)
@@ -155,7 +155,7 @@ def make_days(streams: Streams, *, sealed: bool) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "date": everything,
-            "weekday": everything.weekday,
+            "weekday": everything.day_of_week,
             "month": everything.month - 1,
             "volume": volume,
             "missed": missed,

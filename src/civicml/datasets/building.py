@@ -29,6 +29,7 @@ ENVIRONMENT_VARIABLE = "CIVICML_CACHE"
 
 PUBLIC_SECRET = b"civicml published layer, edition 1"
 _SHORTEST_SECRET = 16
+_BUILDS_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def built(dataset: Dataset, layer: str = "published") -> Path:
             if not folder.is_dir():
                 _clear_leftovers(home)
                 _run(dataset, layer, folder, _public(dataset), None)
+                _remove_old(home, layer)
     return folder
 
 
@@ -189,6 +191,13 @@ def _progress() -> Progress:
 def _clear_leftovers(home: Path) -> None:
     """Remove what a killed build left; called under the lock, so no other build is running."""
     for path in home.glob(".building-*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_old(home: Path, layer: str) -> None:
+    """Keep the newest builds of `layer`: an older checkout may still use one."""
+    newest_first = sorted(home.glob(f"{layer}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[_BUILDS_KEPT:]:
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -55,9 +55,9 @@ def _canonical(column: pd.Series) -> "tuple[str, np.ndarray[tuple[int], np.dtype
 
 
 def _text(column: pd.Series) -> "np.ndarray[tuple[int], np.dtype[np.generic]]":
+    if pd.api.types.infer_dtype(column.astype("object"), skipna=True) not in ("string", "empty"):
+        raise TypeError(f"column '{column.name}' holds values that are not text, which have no content hash")
     codes, values = pd.factorize(column.astype("object"))
-    if any(not isinstance(value, str) for value in values):
-        raise TypeError(f"column '{column.name}' holds values that are not text")
     digests = [
         int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little") for value in values
     ]

@@ -213,9 +213,10 @@ def read_text(path: Path) -> str:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise CivicmlError(f"{path} cannot be read: {error.strerror}.") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise CivicmlError(f"{path} is not a regular file; name the official file itself.")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise CivicmlError(f"{path} is not a regular file; name the official file itself.")
         content = file.read()
     if not content.strip():
         raise CivicmlError(f"{path} is empty.")

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from civicml.datasets.catalogue import RECIPE_FILE, Dataset
+from civicml.datasets.disclosure import Rules
 from civicml.datasets.tables import Chunk, RawTables, Tables
 from civicml.errors import CivicmlError
 
@@ -68,7 +69,7 @@ class Recipe:
 
     rows: int
     generate: Callable[[Streams, int], Iterator[Chunk]]
-    publish: Callable[[RawTables, Streams, Any], Iterator[Chunk]]
+    publish: Callable[[RawTables, Streams, Rules], Iterator[Chunk]]
     measure: Callable[[Tables], dict[str, float]]
     exposed: Callable[[Tables], pd.DataFrame] | None
 
