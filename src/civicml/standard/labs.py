@@ -6,6 +6,7 @@ must not know how submissions are graded.
 
 import ast
 import re
+import symtable
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from civicml.assignment import Assignment, Question, marking_of, student_version
 from civicml.course import Week
 from civicml.errors import CivicmlError
-from civicml.standard.notebooks import syntax
+from civicml.standard.notebooks import plain_python, syntax
 from civicml.standard.sheet import Problem, Sheet
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FEWEST_QUESTIONS, MOST_QUESTIONS = 8, 12
 POINTS = 100
 
 _STATED = re.compile(r"\((\d+(?:\.\d+)?) points?\b[^)]*\)")
-_LEFTOVER = re.compile(r"#+ *(?:BEGIN|END) +[A-Z]+.*|#+ *(?i:solution|hidden)\b.*")
+_LEFTOVER = re.compile(r"#+ *(?:BEGIN|END) +[A-Z]+.*|#+ *(?:SOLUTION|HIDDEN)\b.*")
 _BEGIN, _END = "BEGIN SOLUTION", "END SOLUTION"
 _HIDDEN_BEGIN, _HIDDEN_END = "BEGIN HIDDEN TESTS", "END HIDDEN TESTS"
 _PASSAGE, _TELLING = 3, 60
@@ -194,8 +195,12 @@ def check_prose(sheet: Sheet, lab: Assignment) -> Iterator[Problem]:
         yield sheet.problem(None, "no question is prose that a person marks.")
     for question in prose:
         following = sheet.notebook.cells[question.position : question.position + 1]
-        if not any(cell.cell_type == "markdown" and "rubric" in cell.source.lower() for cell in following):
+        if not any(cell.cell_type == "markdown" and _is_rubric(cell) for cell in following):
             yield sheet.problem(question.position, f"no rubric follows {question.name} in the next cell.")
+
+
+def _is_rubric(cell: "NotebookNode") -> bool:
+    return "rubric" in cell.source.lower() or "rubric" in str(marking_of(cell).get("grade_id", ""))
 
 
 def check_tracking(sheet: Sheet, lab: Assignment) -> Iterator[Problem]:
@@ -211,40 +216,43 @@ def check_independence(sheet: Sheet, lab: Assignment) -> Iterator[Problem]:
     """One question's answer never feeds another question's tests, directly or through a cell between."""
     makers: dict[str, set[str]] = {}
     for position, cell in sheet.code:
-        tree = syntax(cell.source)
-        if tree is None:
-            continue
-        stored, loaded = _names(tree)
-        fed_by = {owner for name in loaded - stored for owner in makers.get(name, ())}
-        name = str(marking_of(cell).get("grade_id", ""))
-        question = next((q for q in lab.questions if q.position == position), None) or next(
-            (q for q in lab.questions if any(g.position == position for g in q.marked_by)), None
-        )
+        made, used = _names(cell.source)
+        fed_by = {owner for name in used for owner in makers.get(name, ())}
+        question = _question_at(lab, position)
         for owner in sorted(fed_by - {question.name}) if question else ():
-            used = ", ".join(sorted(n for n in loaded - stored if owner in makers.get(n, ())))
+            names = ", ".join(sorted(name for name in used if owner in makers.get(name, ())))
             yield sheet.problem(
                 position,
-                f"'{name}' uses '{used}', which comes from the answer to {owner}: test each on its own.",
+                f"'{marking_of(cell).get('grade_id')}' uses '{names}', which comes from the answer to "
+                f"{owner}: test each on its own.",
             )
         if not marking_of(cell).get("grade"):
             feeds = {question.name} if question else fed_by
-            makers |= {made: feeds for made in stored if feeds or made in makers}
+            makers |= {name: feeds for name in made if feeds or name in makers}
 
 
-def _names(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """Names that a cell binds at its top level, or uses anywhere."""
-    stored: set[str] = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            stored.add(statement.name)
-        else:
-            stored |= {
-                n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            }
-            if isinstance(statement, ast.Import | ast.ImportFrom):
-                stored |= {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
-    loaded = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    return stored, loaded
+def _question_at(lab: Assignment, position: int) -> Question | None:
+    """The question whose solution or test is the cell at `position`."""
+    for question in lab.questions:
+        if position == question.position or any(cell.position == position for cell in question.marked_by):
+            return question
+    return None
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """The global names that a cell makes, and those that it uses without making them."""
+    try:
+        table = symtable.symtable(plain_python(source), "cell", "exec")
+    except (SyntaxError, ValueError):
+        return set(), set()
+    made = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+    used = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
+    inner = list(table.get_children())
+    while inner:
+        scope = inner.pop()
+        inner += scope.get_children()
+        used |= {s.get_name() for s in scope.get_symbols() if s.is_global() and s.is_referenced()}
+    return made, used - made
 
 
 def check_student_version(sheet: Sheet, lab: Assignment) -> Iterator[Problem]:

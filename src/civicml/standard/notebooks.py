@@ -268,10 +268,15 @@ def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 @lru_cache(maxsize=512)
 def syntax(source: str) -> ast.Module | None:
-    """A code cell as Python's syntax tree, IPython's own notation translated; None if it is not Python."""
-    from IPython.core.inputtransformer2 import TransformerManager
-
+    """A code cell as Python's syntax tree; None if it is not Python."""
     try:
-        return ast.parse(TransformerManager().transform_cell(source))  # type: ignore[no-untyped-call]
+        return ast.parse(plain_python(source))
     except (SyntaxError, ValueError):
         return None
+
+
+def plain_python(source: str) -> str:
+    """A code cell with IPython's own notation (``%time``, ``!ls``) translated into calls."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return str(TransformerManager().transform_cell(source))  # type: ignore[no-untyped-call]
