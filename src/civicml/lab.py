@@ -259,6 +259,8 @@ def _write_settings(lab: Lab, token: str, folder: Path) -> None:
             "allow_root": True,
         },
         "IdentityProvider": {"token": token},
+        # Otherwise its first page shows the whole configuration, and the token in it.
+        "FormgradeExtension": {"debug": False},
         "LabApp": {"default_url": lab.path, "news_url": None, "extension_manager": "readonly"},
     }
     extensions = {f"nbgrader.server_extensions.{name}": False for name in of_a_cohort.values()}
