@@ -28,8 +28,11 @@ def hash_of(folder: Path) -> str:
 
 
 def load_in_a_process(**environment: str) -> subprocess.Popen:
-    program = "from civicml.datasets import content_hash, load; "
-        "print('ready', flush=True); print(content_hash(load('tiny')))"
+    program = """if True:
+        from civicml.datasets import content_hash, load
+        print("ready", flush=True)
+        print(content_hash(load("tiny")))
+    """
     return subprocess.Popen(
         [sys.executable, "-c", program],
         env=os.environ | environment,

@@ -174,11 +174,11 @@ def read_source(path: Path, names: Mapping[str, Sequence[str]], *, free_text: st
     repaired = 0
     joint = None if free_text is None else chosen[free_text]
     for number, line in enumerate(lines[1:], start=2):
-        if '"' not in line and line.count(",") == len(headings) - 1:
-            body.append(line)
-        elif not line.strip(" ,"):
+        if not line.strip(" ,"):
             reported.append(Reported(path.name, number, "the line is blank"))
             continue
+        if '"' not in line and line.count(",") == len(headings) - 1:
+            body.append(line)
         else:
             values, mended = _mend(line, len(headings), joint)
             if len(values) != len(headings):
