@@ -21,6 +21,10 @@ from civicml.datasets.tables import Chunk, RawTables, Tables
 
 ROWS = 252_000
 
+# Numbers begin elsewhere in the sealed layer, so that rows of two layers are never taken for one another.
+FIRST_PATIENT = {False: 100_001, True: 5_000_001}
+FIRST_APPOINTMENT = {False: 1, True: 500_000_001}
+
 TRUTH = read_truth(__file__)
 TARGETS = {name: figure.value for name, figure in read_figures(__file__).items()}
 
@@ -457,7 +461,7 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
     volume = world.days["volume"].to_numpy()
     per_day = streams.rng("rows per day").multinomial(rows, volume / volume.sum())
     late: list[pd.DataFrame] = []
-    first_id = 1
+    first_id = FIRST_APPOINTMENT[streams.sealed]
     for block, days in enumerate(blocks(per_day, 400_000)):
         rng = streams.rng("appointments", block)
         bookings = make_bookings(rng, world, people, np.repeat(days, per_day[days]))
@@ -618,7 +622,7 @@ def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
 
     new_number = np.full(len(people), -1, dtype=np.int64)
     kept = protected.frame["patient_number"].to_numpy()
-    new_number[kept] = 100_001 + streams.rng("published numbers").permutation(len(kept))
+    new_number[kept] = FIRST_PATIENT[streams.sealed] + streams.rng("published numbers").permutation(len(kept))
     patients = protected.frame.assign(patient_id=new_number[kept])
     yield {"patients": patients.sort_values("patient_id", ignore_index=True)}
     for batch in raw.batches("appointments"):
