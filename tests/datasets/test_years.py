@@ -1,4 +1,4 @@
-"""A dataset that is kept year by year is loaded, built, sealed and handed out by the year; codes have meanings."""
+"""A dataset that is kept year by year is loaded, built, sealed and handed out by it; codes have meanings."""
 
 import shutil
 import textwrap

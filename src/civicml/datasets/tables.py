@@ -194,6 +194,7 @@ def _to_pandas_column(stored: pa.ChunkedArray, spec: Column) -> pd.Series:
     if spec.type in ("integer", "yes/no") and spec.missing:
         return pd.Series(pd.array(column.to_pandas(types_mapper={spec.arrow_type: spec.pandas_dtype}.get)))
     values: pd.Series = column.to_pandas()
+    # Numbers may still be in Arrow's memory, which nobody may change.
     return values if spec.type == "text" else values.copy()
 
 
