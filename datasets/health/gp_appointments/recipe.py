@@ -422,14 +422,19 @@ def fit_missed(world: World, trial: Bookings) -> dict[str, Floats]:
     by_region = {LONDON: TARGETS["missed_london"], EAST: TARGETS["missed_east"]}
     region = LOCATIONS["region"].to_numpy()
     bands, regions = logit(by_band), np.zeros(len(LOCATIONS))
-    for _ in range(40):
+    places = {code: np.flatnonzero(region[location] == code) for code in by_region}
+    step = 1.0
+    while step > 1e-9:
         missed = sigmoid(chance + bands[band] + regions[location])
         seen_missed = missed * (1 - recording["unknown_if_missed"])
         seen = seen_missed + (1 - missed) * (1 - recording["unknown_if_attended"])
-        bands += logit(by_band) - logit(np.bincount(band, seen_missed, 7) / np.bincount(band, seen, 7))
-        for code, wanted in by_region.items():
-            here = region[location] == code
-            regions[region == code] += logit(wanted) - logit(seen_missed[here].sum() / seen[here].sum())
+        change = logit(by_band) - logit(np.bincount(band, seen_missed, 7) / np.bincount(band, seen, 7))
+        bands += change
+        step = np.abs(change).max()
+        for code, here in places.items():
+            change = logit(by_region[code]) - logit(seen_missed[here].sum() / seen[here].sum())
+            regions[region == code] += change
+            step = max(step, abs(change))
     return {"band": np.append(bands, bands[2]), "region": regions}
 
 

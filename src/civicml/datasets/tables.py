@@ -81,8 +81,10 @@ class TableWriter:
         for name, frame in chunk.items():
             table = self._to_arrow(name, frame)
             if name not in self._files:
+                # The raw layer is read once and thrown away: speed before size.
+                compression = "lz4" if self._schema is None else "zstd"
                 self._files[name] = pq.ParquetWriter(
-                    self._folder / f"{name}.parquet", table.schema, compression="zstd"
+                    self._folder / f"{name}.parquet", table.schema, compression=compression
                 )
             self._files[name].write_table(table)
             self.rows[name] = self.rows.get(name, 0) + len(frame)
