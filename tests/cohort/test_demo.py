@@ -19,7 +19,7 @@ BANK = {
     "q1/right_sum.py": "# why: built in\ndef total(values):\n    return sum(values)\n",
     "q1/wrong_three.py": "# why: one case\n# loses: q1_test = 4\ndef total(values):\n    return 3\n",
     "q2/right_max.py": "# why: built in\ndef largest(values):\n    return max(values)\n",
-    "q2/wrong_last.py": "# why: sorted\n# loses: q2_hidden = 2\ndef largest(values):\n    return values[-1]\n",
+    "q2/wrong_last.py": "# why: end\n# loses: q2_hidden = 2\ndef largest(values):\n    return values[-1]\n",
     "q3/right_memo.md": "<!-- why: who acts -->\nThe manager acts.\n",
 }
 TRACKED = "from civicml import tracking\nwith tracking.start('week01', run_name='sum') as run:\n    pass"
