@@ -60,7 +60,8 @@ def grade_submission(
         settings: nbgrader's, as `civicml.autograder.settings.read_settings` gives them.
         assignment: the name of a released assignment.
         learner: a student of the gradebook.
-        variables: the environment that the learner's code sees, over this process's own.
+        variables: the environment that the learner's code sees, over this process's own;
+            ``CIVICML_LEARNER`` is always the learner.
 
     Raises:
         CivicmlError: the machine is at fault (disk, database), not the submission.
@@ -131,7 +132,10 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
                 raise
 
     with_variables = copy.deepcopy(settings)
-    with_variables.GuardedExecute.environment = variables
+    with_variables.GuardedExecute.environment = {
+        **settings.GuardedExecute.get("environment", {}),
+        **variables,
+    }
     run = OneSubmission(coursedir=directory, config=with_variables, log=logging.getLogger(LOGGER))
     run.force = True
     try:
@@ -142,6 +146,11 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
             if isinstance(trouble, OSError):
                 raise disk_trouble(trouble) from error
             raise gradebook_trouble(trouble, directory.db_url) from error
+        if isinstance(trouble, KernelStartError):
+            raise CivicmlError(
+                f"Notebooks cannot be run on this machine now: {str(trouble).rstrip('.')}. "
+                "Marks so far are kept; grade again."
+            ) from error
         reason = (str(trouble).strip() or type(trouble).__name__).splitlines()[0].rstrip(".")
         return f"It could not be graded: {reason}."
     return ""
