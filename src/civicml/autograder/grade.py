@@ -26,6 +26,7 @@ from civicml.autograder.settings import (
     is_machine_trouble,
     open_gradebook,
 )
+from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -109,6 +110,8 @@ def _file(directory: "CourseDirectory", step: str, assignment: str, learner: str
 def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict[str, str]) -> str:
     """Run nbgrader's autograder; return why it gave up on this submission, or nothing."""
     from nbgrader.converters import Autograde
+
+    from civicml.autograder.execute import KernelStartError
 
     class OneSubmission(Autograde):  # type: ignore[misc]
         """nbgrader's Autograde, which logs what went wrong and drops it, remembering what that was."""
