@@ -350,6 +350,9 @@ def grade(
     week: WeekArgument,
     learner: OneLearnerOption = None,
     force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes side by side; else one for each core, up to four.")
+    ] = min(os.cpu_count() or 1, 4),
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
     """Collect what was handed in and grade what is new; stop it at any time and run it again."""
@@ -358,7 +361,12 @@ def grade(
     opened = _opened(cohort)
     with _bar(f"Grading {week}") as report:
         done = grade_week(
-            opened, opened.course.week(week), learner=learner and _who(learner), force=force, report=report
+            opened,
+            opened.course.week(week),
+            learner=learner and _who(learner),
+            force=force,
+            jobs=jobs,
+            report=report,
         )
     numbers = ("score", "late", "mark", "of")
     table = _table(

@@ -327,6 +327,16 @@ def test_a_link_in_the_exchange_is_not_followed(cohort, week, hand_in, tiny):
     assert (graded["ann"].score, graded["bo"].score) == (8, 0)
 
 
+def test_a_notebook_too_large_to_hand_in_is_not_graded_either(cohort, week, hand_in):
+    hand_in("ann")
+    [(_, place)] = handed_in(cohort, "week01")["ann"]
+    (place / "lab.ipynb").chmod(0o600)
+    with (place / "lab.ipynb").open("a") as file:
+        file.write(" " * 20_000_000)
+    [ann] = grade(cohort, week).graded
+    assert (ann.score, ann.problem) == (0, "lab.ipynb has more than 20 MB.")
+
+
 def test_work_that_an_instructor_put_in_by_hand_is_graded(cohort, week, work, tiny):
     place = cohort.root / "submitted" / "ann" / "week01"
     place.mkdir(parents=True)

@@ -53,10 +53,10 @@ def everything_in(root: Path) -> dict:
 def stoppable(cohort, hand_in, tmp_path, tiny):
     """Three hand in; the second one's notebook stops whoever grades it, as long as a flag is there."""
 
-    def prepare(how: str) -> Path:
+    def prepare(how: str, whom: str = "os.getppid()") -> Path:
         flag = tmp_path / "stop"
         flag.touch()
-        stop = STOP.format(flag=str(flag), how=how, whom="os.getppid()")
+        stop = STOP.format(flag=str(flag), how=how, whom=whom)
         for learner in ("ann", "bo", "cy"):
             hand_in(learner, **{**tiny.RIGHT, "q2": (stop if learner == "bo" else "") + tiny.RIGHT["q2"]})
         return flag
@@ -66,14 +66,23 @@ def stoppable(cohort, hand_in, tmp_path, tiny):
 
 def assert_it_goes_on(cohort, week, flag: Path) -> None:
     """Only the first one has marks; running again grades the others, and doubles nothing."""
-    assert {one.learner.id: one.state for one in gradebook(cohort)} == {
-        "ann": "needs marking", "bo": "submitted", "cy": "submitted", "di": "not submitted",
-    }  # fmt: skip
+    assert_first_only(cohort)
     flag.unlink()
     finished = grade(cohort, week)
     assert [(one.learner, one.new, one.score) for one in finished.graded] == [
         ("ann", False, 8), ("bo", True, 8), ("cy", True, 8),
     ]  # fmt: skip
+    assert_complete(cohort)
+
+
+def assert_first_only(cohort) -> None:
+    assert {one.learner.id: one.state for one in gradebook(cohort)} == {
+        "ann": "needs marking", "bo": "submitted", "cy": "submitted", "di": "not submitted",
+    }  # fmt: skip
+
+
+def assert_complete(cohort) -> None:
+    """Three submissions with four graded cells each, every one once."""
     found = everything_in(cohort.root)
     assert found["doubled"] == 0
     assert len(found["rows"]) == 12
@@ -83,7 +92,7 @@ def test_killed_in_the_middle_and_run_again_the_marks_are_the_same_and_none_is_d
     cohort, week, stoppable
 ):
     flag = stoppable("SIGKILL")
-    command = [CIVICML, "grade", "week01", "--cohort", cohort.root]
+    command = [CIVICML, "grade", "week01", "--jobs", "1", "--cohort", cohort.root]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert_it_goes_on(cohort, week, flag)
     flag.touch()
@@ -92,6 +101,24 @@ def test_killed_in_the_middle_and_run_again_the_marks_are_the_same_and_none_is_d
     assert [(one.learner, one.new, one.score) for one in grade(cohort, week).graded] == [
         ("ann", False, 8), ("bo", True, 8), ("cy", False, 8),
     ]  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the command by /proc")
+@pytest.mark.parametrize("who", ["a grading process", "the command"])
+def test_side_by_side_too_a_kill_loses_and_doubles_nothing(cohort, week, stoppable, who):
+    parents_parent = "int(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
+    flag = stoppable("SIGKILL", "os.getppid()" if who == "a grading process" else parents_parent)
+    command = [CIVICML, "grade", "week01", "--jobs", "2", "--cohort", cohort.root]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if who == "a grading process":
+        assert killed.returncode == 1
+        assert killed.stderr.splitlines()[-1].startswith("civicml: A grading process died;")
+        assert "Traceback" not in killed.stderr
+    else:
+        assert killed.returncode == -signal.SIGKILL
+    flag.unlink()
+    assert [one.score for one in grade(cohort, week, jobs=2).graded] == [8, 8, 8]
+    assert_complete(cohort)
 
 
 def test_stopped_with_control_c_it_goes_on_the_next_time(cohort, week, stoppable, caplog):

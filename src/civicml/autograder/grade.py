@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config import Config
 
+LARGEST = 20_000_000
+"""Bytes that a submitted notebook may have."""
 _WITH_THE_NOTEBOOK = ("timestamp.txt", "submission_secret.txt")
 
 
@@ -93,6 +95,8 @@ def unreadable(path: Path) -> str:
         return f"{path.name} is not a regular file."
     if not path.exists():
         return f"There is no {path.name} in the submission."
+    if path.stat().st_size > LARGEST:
+        return f"{path.name} has more than {LARGEST // 1_000_000} MB."
     try:
         json.loads(path.read_text(encoding="utf-8"))["nbformat"]
         read_notebook(path)

@@ -6,8 +6,15 @@ small file a learner and week in ``grading/``. It must not know how a notebook i
 
 import hashlib
 import json
+import multiprocessing
+import os
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +26,7 @@ from civicml.assignment import marking_of, read_notebook
 from civicml.autograder.grade import grade_submission
 from civicml.autograder.settings import disk_trouble
 from civicml.cohort.deadlines import extensions, set_extension, settle
-from civicml.cohort.directory import Cohort, tell_gradebook, write_text
+from civicml.cohort.directory import Cohort, open_cohort, tell_gradebook, write_text
 from civicml.cohort.exchange import Collect, handed_in, run
 from civicml.course import Week
 from civicml.errors import CivicmlError
@@ -85,6 +92,7 @@ def grade(
     *,
     learner: str | None = None,
     force: bool = False,
+    jobs: int = 1,
     report: Report = lambda done, all_, who: None,
 ) -> Grading:
     """Collect and grade what is new or changed; what was graded before keeps its marks.
@@ -96,11 +104,12 @@ def grade(
         week: which week.
         learner: only this one; everybody when not given.
         force: grade again what has not changed.
-        report: told before each submission and at the end.
+        jobs: how many processes grade side by side.
+        report: told before each submission and at the end; with several jobs, after each one.
 
     Raises:
-        CivicmlError: the week was never released, somebody else is grading, or the disk or the
-            database refuses; marks so far are kept.
+        CivicmlError: the week was never released, somebody else is grading, a grading process
+            died, or the disk or the database refuses; marks so far are kept.
     """
     learners = [cohort.learner(learner)] if learner else cohort.learners()
     if not cohort.notebook("source", week).is_file():
@@ -114,9 +123,12 @@ def grade(
         wanted = {one: _fingerprint(cohort, week, one, questions) for one in submitted}
         to_do = [one for one in submitted if force or not _is_done(cohort, week, one, wanted[one])]
         _give_extensions(cohort, week, to_do)
-        for number, one in enumerate(to_do):
-            report(number, len(to_do), one)
-            _grade_one(cohort, week, one, wanted[one])
+        if jobs > 1 and len(to_do) > 1:
+            _grade_side_by_side(cohort, week, {one: wanted[one] for one in to_do}, jobs, report)
+        else:
+            for number, one in enumerate(to_do):
+                report(number, len(to_do), one)
+                _grade_one(cohort, week, one, wanted[one])
         if to_do:
             report(len(to_do), len(to_do), "")
         settle(cohort, week)
@@ -180,6 +192,63 @@ def _grade_one(cohort: Cohort, week: Week, learner: str, fingerprint: str) -> No
             seconds=outcome.seconds,
         ),
     )
+
+
+# --- several processes ----------------------------------------------------------------------------
+
+
+def _grade_side_by_side(
+    cohort: Cohort, week: Week, wanted: dict[str, str], jobs: int, report: Report
+) -> None:
+    """Grade on `jobs` processes; each opens the cohort for itself and records marks as one alone does."""
+    # Spawned, not forked: a fork would share this process's open database and event loop.
+    with ProcessPoolExecutor(
+        max_workers=min(jobs, len(wanted)),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_become_grader,
+        initargs=(cohort.root, cohort.course.root),
+    ) as pool:
+        report(0, len(wanted), "")
+        grading = {pool.submit(_grade_in_process, week.name, *one): one[0] for one in wanted.items()}
+        try:
+            for number, done in enumerate(as_completed(grading), start=1):
+                done.result()
+                report(number, len(wanted), grading[done])
+        except BrokenProcessPool as error:
+            raise CivicmlError(
+                "A grading process died; the machine may be short of memory. Marks so far are kept; run the "
+                "command again, with fewer jobs."
+            ) from error
+        except BaseException:
+            # What is being graded now is finished and kept; nothing further is begun.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_grader: list[Cohort] = []
+"""In a grading process: the cohort that it grades for."""
+
+
+def _become_grader(root: Path, course: Path) -> None:
+    # The command answers Ctrl-C; a grading process finishes what it is at, and ends with the command.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_command, daemon=True).start()
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # see civicml.cli.main
+    os.environ["CIVICML_COURSE"] = str(course)
+    _grader.append(open_cohort(root))
+
+
+def _end_with_the_command() -> None:
+    command = multiprocessing.parent_process()
+    if command is not None:
+        command.join()
+        os._exit(1)
+
+
+def _grade_in_process(week: str, learner: str, fingerprint: str) -> None:
+    cohort = _grader[0]
+    with cohort.logged():
+        _grade_one(cohort, cohort.course.week(week), learner, fingerprint)
 
 
 def _variables(cohort: Cohort, scratch: Path) -> dict[str, str]:

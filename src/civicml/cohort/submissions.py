@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from civicml.assignment import NOTEBOOK, marking_of, read_notebook
 from civicml.autograder.canonical import canonicalise, unanswered
+from civicml.autograder.grade import LARGEST
 from civicml.cohort.assignments import find_released
 from civicml.cohort.deadlines import deadlines
 from civicml.cohort.directory import LEARNERS_FILE, Cohort
@@ -24,9 +25,6 @@ from civicml.learner import valid_id
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-LARGEST = 20_000_000
-"""Bytes that a submitted notebook may have."""
 
 
 @dataclass(frozen=True)
