@@ -47,6 +47,7 @@ class Worker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | QUIET
         self._said = tempfile.TemporaryFile()
+        self._folder = tempfile.TemporaryDirectory(prefix="civicml-worker-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own module, in this interpreter
             [sys.executable, "-m", "civicml.autograder.zygote", str(theirs.fileno())],
             pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said,
@@ -63,6 +64,7 @@ class Worker:
                 "tests_environment": dict(settings.tests_environment),
                 "limits": asdict(settings.limits),
                 "sandbox": settings.sandbox,
+                "folder": self._folder.name,
                 "groups": self._group.procs if self._group else [],
             }
         )
@@ -109,6 +111,7 @@ class Worker:
             self._process.kill()
         self._process.wait()
         self._said.close()
+        self._folder.cleanup()
         if self._group is not None:
             self._group.remove()
 

@@ -137,17 +137,17 @@ class Spawner:
 # --- the root directory that a child sees -------------------------------------------------------
 
 
-def build_root(read_only: Mapping[str, str], memory_bytes: int) -> str:
+def build_root(root: str, read_only: Mapping[str, str], memory_bytes: int) -> str:
     """Make the directory tree that children see as ``/``: read-only, and only what is named.
 
     Args:
+        root: an empty directory; it is covered in this process's own mount namespace only.
         read_only: what to show, as {path inside: path on this machine}.
         memory_bytes: the size of each place where a child may write.
 
     Returns:
-        The directory. It lives in memory, in this process's own mount namespace.
+        The directory.
     """
-    root = tempfile.mkdtemp(prefix="civicml-jail-")
     _mount("jail", root, "tmpfs", _NOSUID | _NODEV, "size=16m,nr_inodes=20k,mode=755")
     for folder in ("tmp", "proc", "dev/shm", "etc", "old", HOME[1:], "root"):
         Path(root, folder).mkdir(parents=True, exist_ok=True)
@@ -364,9 +364,11 @@ def protections() -> list[Protection]:
     if sys.platform != "linux":
         why = "only Linux has it"
         return [Protection(name, True, False, why) for name in ("namespaces", "system-call filter")]
-    found = subprocess.run(  # noqa: S603 - our own module, in this interpreter
-        [sys.executable, "-m", "civicml.autograder.sandbox"], capture_output=True, text=True, check=False, timeout=60
-    )
+    with tempfile.TemporaryDirectory(prefix="civicml-walls-") as folder:
+        found = subprocess.run(  # noqa: S603 - our own module, in this interpreter
+            [sys.executable, "-m", "civicml.autograder.sandbox", folder],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
     tried = dict(line.split("\t", 1) for line in found.stdout.splitlines() if "\t" in line)
     absent = (found.stderr.strip().splitlines() or ["the trial ended early"])[-1]
     walls = [
@@ -399,7 +401,7 @@ def _try_walls() -> None:
         raise SystemExit(status)
     _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     print("namespaces\tok", flush=True)
-    root = build_root({}, 1 << 20)
+    root = build_root(sys.argv[1], {}, 1 << 20)
     child = Spawner().fork()
     if child:
         raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

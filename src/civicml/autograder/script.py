@@ -171,10 +171,11 @@ def _received(path: Path, limits: Limits) -> bytes:
         raise Unreadable(f"There is no {path.name} in the submission.") from None
     except OSError:
         raise Unreadable(f"{path.name} is not a regular file.") from None
+    told = os.fstat(number)
+    if not stat.S_ISREG(told.st_mode):
+        os.close(number)
+        raise Unreadable(f"{path.name} is not a regular file.")
     with os.fdopen(number, "rb") as file:
-        told = os.fstat(number)
-        if not stat.S_ISREG(told.st_mode):
-            raise Unreadable(f"{path.name} is not a regular file.")
         if told.st_nlink > 1:
             raise Unreadable(f"{path.name} is also a file somewhere else (a hard link).")
         if told.st_size > limits.notebook_bytes:

@@ -21,6 +21,7 @@ from civicml.autograder import sandbox
 from civicml.autograder.limits import Limits
 
 _MESSAGE = 1 << 20
+_PATH = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
 
 # Libraries that start threads when they are imported, and how each is told not to.
 QUIET = {
@@ -73,7 +74,7 @@ class _Zygote:
                 shown = _libraries() | dict(self._told["show"])
                 if kind == "judge":
                     shown |= dict(self._told["show_to_tests"])
-                self._roots[kind] = sandbox.build_root(shown, self._limits.scratch_bytes)
+                self._roots[kind] = sandbox.build_root(self._folder(kind), shown, self._limits.scratch_bytes)
         threads = len(os.listdir("/proc/self/task")) if Path("/proc/self/task").is_dir() else 1
         self._say({"ready": True, "threads": threads, "imported": self._imported})
         while True:
@@ -89,6 +90,12 @@ class _Zygote:
                 self._say({})
             else:
                 self._end(message["pid"])
+
+    def _folder(self, name: str) -> str:
+        """A directory for this worker; the grader takes it away when the worker has ended."""
+        folder = Path(self._told["folder"], name)
+        folder.mkdir()
+        return str(folder)
 
     def _say(self, message: dict[str, Any]) -> None:
         self._grader.send(json.dumps(message).encode())
@@ -121,10 +128,13 @@ class _Zygote:
             sandbox.enter(self._roots[kind], limits, tuple(descriptors), tuple(self._groups) if kind == "answer" else ())
             home = sandbox.HOME
         else:
-            home = tempfile.mkdtemp(prefix="civicml-run-")
+            home = tempfile.mkdtemp(prefix="run-", dir=self._told["folder"])
             os.chdir(home)
         own = self._told["environment"] if kind == "answer" else self._told["tests_environment"]
-        os.environ.update({"HOME": home, "USER": "learner", "TMPDIR": "/tmp", **own})  # noqa: S108
+        for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):
+            os.environ.pop(name, None)
+        plain = {"HOME": home, "USER": "learner", "TMPDIR": "/tmp", "PATH": _PATH, "IPYTHONDIR": f"{home}/.ipython"}  # noqa: S108
+        os.environ.update({**plain, **own})
         control, data = (Channel(socket.socket(fileno=number)) for number in descriptors)
         _reseed()
         if kind == "answer":
@@ -161,7 +171,7 @@ class _Zygote:
                     self._imported.append(name)
             from civicml.autograder import answer, judge, shell  # noqa: F401 - the forks have them then
 
-            self._shell = shell.make_shell(tempfile.mkdtemp(prefix="civicml-ipython-"))
+            self._shell = shell.make_shell(self._folder("ipython"))
             _exercise(self._shell)
 
 
