@@ -22,7 +22,23 @@ NOTEBOOK = "lab"
 """What the one notebook of every assignment is called."""
 
 CODE_STUB = "raise NotImplementedError('Replace this line with your answer, then run the cell.')"
-"""What a learner finds in place of a solution; nbgrader's own stub says nothing."""
+"""What a learner finds in place of a solution that says nothing itself; nbgrader's own stub is silent."""
+
+# nbgrader's own steps in its own order, with one of ours that is a kind of ClearSolutions.
+_GENERATING = [
+    "nbgrader.preprocessors.IncludeHeaderFooter",
+    "nbgrader.preprocessors.InstantiateTests",
+    "nbgrader.preprocessors.LockCells",
+    "civicml.stubs.StubSolutions",
+    "nbgrader.preprocessors.ClearOutput",
+    "nbgrader.preprocessors.CheckCellMetadata",
+    "nbgrader.preprocessors.ComputeChecksums",
+    "nbgrader.preprocessors.SaveCells",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbgrader.preprocessors.ClearMarkScheme",
+    "nbgrader.preprocessors.ComputeChecksums",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
 
 
 @dataclass(frozen=True)
@@ -150,7 +166,12 @@ def nbgrader_settings() -> "Config":
     """What every use of nbgrader shares, as a traitlets configuration."""
     from traitlets.config import Config
 
-    return Config({"ClearSolutions": {"code_stub": {"python": CODE_STUB}}})
+    return Config(
+        {
+            "ClearSolutions": {"code_stub": {"python": CODE_STUB}},
+            "GenerateAssignment": {"preprocessors": _GENERATING},
+        }
+    )
 
 
 def student_version(notebook: "NotebookNode") -> "NotebookNode":
@@ -164,12 +185,14 @@ def student_version(notebook: "NotebookNode") -> "NotebookNode":
     """
     from nbgrader import preprocessors as steps
 
+    from civicml.stubs import StubSolutions
+
     settings = nbgrader_settings()
     made = copy.deepcopy(notebook)
     resources: dict[str, Any] = {"nbgrader": {}}
     for step in (
         steps.LockCells,
-        steps.ClearSolutions,
+        StubSolutions,
         steps.ClearOutput,
         steps.CheckCellMetadata,
         steps.ClearHiddenTests,

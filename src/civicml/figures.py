@@ -53,10 +53,14 @@ def use_style() -> None:
 def show(figure: Figure, *, alt: str) -> None:
     """Show a figure once, with its description, and close it.
 
-    The description goes where software looks for it (the output's ``alt``, which
-    nbconvert writes into pages) and under the picture as text, because JupyterLab
-    and GitHub do not hand ``alt`` on. A stored picture has the same size everywhere:
-    nothing is cropped, and no date or version is written into it.
+    The description is kept in the output's metadata, as ``image/png: alt``, where
+    software and our own checks look for it. It also stands under the picture as
+    text, because JupyterLab 4, GitHub and nbconvert's default page do not hand the
+    ``alt`` on. (An ``<img>`` written by us would carry it, but JupyterLab empties
+    that in a notebook the reader has not yet trusted.)
+
+    A stored picture has the same size everywhere: nothing is cropped, and no date or
+    version is written into it.
 
     Args:
         figure: what to show. Its title should be the message.

@@ -1,5 +1,6 @@
 """A course of one tiny lab, with an answer bank that holds."""
 
+import shutil
 from pathlib import Path
 from textwrap import dedent
 
@@ -139,6 +140,9 @@ def tiny_course(tmp_path: Path):
         root = tmp_path / "tiny"
         (root / "course").mkdir(parents=True)
         (root / "course" / "course.toml").write_text(COURSE)
+        settings = Path(__file__).parents[2] / "autograder" / "nbgrader_config.py"
+        (root / "autograder").mkdir()
+        shutil.copy(settings, root / "autograder")
         week = root / "modules" / "week01_tiny"
         week.mkdir(parents=True)
         notebook = new_notebook(cells=list((cells or lab()).values()))

@@ -3,14 +3,15 @@
 import pytest
 
 from civicml.autograder.proof import prove
-from civicml.autograder.rehearsal import Rehearsal
 from civicml.errors import CivicmlError
+from civicml.rehearsal import rehearse, scratch_cohort
 
 from .conftest import answer, checks, lab, solution
 
 
 def proof_of(course, **options):
-    return prove(course, course.weeks[0], lambda lab: Rehearsal(lab, "week01"), **options)
+    with scratch_cohort(course) as cohort, rehearse(cohort, course.weeks[0]) as rehearsal:
+        return prove(course, course.weeks[0], rehearsal.grade, **options)
 
 
 def test_a_bank_that_holds_is_proved_with_as_few_submissions_as_one_question_has_answers(tiny_course):

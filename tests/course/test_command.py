@@ -13,7 +13,12 @@ REPOSITORY = Path(__file__).parents[2]
 def civicml(*words: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CIVICML_")} | {"COLUMNS": "160"}
     return subprocess.run(
-        [sys.executable, "-m", "civicml", *words], cwd=cwd, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "civicml", *words],
+        check=False,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
 
 

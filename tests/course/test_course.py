@@ -30,7 +30,9 @@ def test_the_course_has_twelve_weeks_and_each_written_one_has_its_folder():
     assert len(course.weeks) == 12
     assert [week.name for week in course.written_weeks][:1] == ["week01"]
     for week in course.weeks:
-        assert course.folder(week).is_dir() == week.written, f"{week.folder}: 'written' does not match the folder"
+        assert course.folder(week).is_dir() == week.written, (
+            f"{week.folder}: 'written' does not match the folder"
+        )
         assert week.points == 100
 
 
@@ -51,7 +53,7 @@ def test_an_unknown_week_names_the_weeks_that_can_be_used():
 
 def test_a_week_that_is_not_written_is_never_offered(course_copy):
     edit(course_copy, "written = true", "written = false")
-    with pytest.raises(CivicmlError, match="week01 .* has not been written yet"):
+    with pytest.raises(CivicmlError, match=r"week01 .* has not been written yet"):
         load_course(course_copy).week("week01")
 
 
@@ -76,7 +78,7 @@ def test_late_work_costs_a_share_per_day_begun_up_to_a_limit(seconds_late, point
     [
         ("points = 100", 'points = "abc"', r"weeks\[0\]\.points: .*integer.*found 'abc'"),
         ("points = 100", "points = -1", r"weeks\[0\]\.points: .*greater than 0"),
-        ("number = 2", "number = 3", r"weeks\[1\]: folder 'week02_data_safety' does not begin with 'week03_'"),
+        ("number = 2", "number = 3", r"weeks\[1\]: folder 'week02_data_safety' does not begin with 'week03"),
         ("due = { day = 9", "due = { day = 0", r"weeks\[0\]: "),
         ('timezone = "Europe/London"', 'timezone = "Atlantis"', "timezone: .*Atlantis.*is not a time zone"),
         ("hours = 6.0", "hours = 6.0\nhuors = 6.0", r"weeks\[0\]\.huors: extra inputs"),

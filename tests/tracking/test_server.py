@@ -63,6 +63,10 @@ def test_the_server_shows_the_cohorts_runs_to_this_machine_only_and_stops_whole(
     telemetry = json.loads(get(f"{server.url}/ajax-api/3.0/mlflow/ui-telemetry"))
     assert telemetry["disable_ui_telemetry"] is True
 
+    # the assistant, which could run programs and call a vendor, is off
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        get(f"{server.url}/ajax-api/3.0/mlflow/assistant/config")
+
     # to this machine only: another host name is refused, and nothing listens on other interfaces
     with pytest.raises(urllib.error.HTTPError, match="403"):
         get(f"{server.url}/api/2.0/mlflow/experiments/get?experiment_id=0", Host="runs.example.org")

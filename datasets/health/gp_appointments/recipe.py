@@ -7,7 +7,6 @@ people and appointments are not.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 
 from civicml.datasets.calibration import read_figures
 from civicml.datasets.disclosure import Rules, enforce, protect_counts
+from civicml.datasets.identities import family_names, given_names, nhs_test_numbers, postcodes
 from civicml.datasets.recipe import Streams, read_truth
 from civicml.datasets.tables import Chunk, RawTables, Tables
 
@@ -27,13 +27,14 @@ TARGETS = {name: figure.value for name, figure in read_figures(__file__).items()
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+Days = npt.NDArray[np.datetime64]
 
 # --- the vocabulary of the source ---------------------------------------------------------------
 
 STATUSES = ["Attended", "DNA", "Cancelled", "Unknown"]
 ATTENDED, DNA, CANCELLED, UNKNOWN_STATUS = range(4)
 MODES = ["Face-to-Face", "Telephone", "Home Visit", "Video Conference/Online", "Unknown"]
-UNKNOWN_MODE = 4
+HOME_VISIT, UNKNOWN_MODE = 2, 4
 STAFF = ["GP", "Other Practice staff", "Unknown"]
 BANDS = [
     "Same Day",
@@ -45,13 +46,24 @@ BANDS = [
     "More than 28 Days",
     "Unknown / Data Quality",
 ]
+BAND_NAMES = [
+    "same_day",
+    "1_day",
+    "2_to_7",
+    "8_to_14",
+    "15_to_21",
+    "22_to_28",
+    "over_28",
+]  # in calibration.toml
 UNKNOWN_BAND = 7
 LONGEST = [0, 1, 7, 14, 21, 28, 70]  # days, the upper end of each band
 AGES = ["0-17", "18-34", "35-49", "50-64", "65-79", "80+"]
 AGE_FROM = np.array([0, 18, 35, 50, 65, 80, 100])
-YOUNG = 1
+YOUNG, OLDEST = 1, 5
 SEXES = ["Female", "Male"]
+PRACTICE_IDS = [f"P{number:02d}" for number in range(1, 25)]
 TIMES = [f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(8 * 60, 18 * 60 + 31, 10)]
+NINE, HALF_PAST_FOUR = TIMES.index("09:00"), TIMES.index("16:30")
 
 # Codes have the source's form and are not in use; the regions are the real ones.
 LOCATIONS = pd.DataFrame(
@@ -68,30 +80,10 @@ LOCATIONS = pd.DataFrame(
     columns=["code", "ons", "name", "icb", "region", "postcode_area"],
 )
 LONDON, EAST = "E40000003", "E40000007"
-BANK_HOLIDAYS = [
-    "2024-12-25", "2024-12-26", "2025-01-01", "2025-04-18", "2025-04-21", "2025-05-05", "2025-05-26", "2025-08-25",
-    "2025-12-25", "2025-12-26", "2026-01-01", "2026-04-03", "2026-04-06", "2026-05-04", "2026-05-25", "2026-08-31",
-]  # fmt: skip
-
-GIVEN_NAMES = {
-    "Female": "Abena Aisha Alice Amelia Anika Beatrice Bronwen Carys Chiara Chloe Daisy Deborah Edith Eilidh Elena Esther "
-    "Fatima Freya Grace Hannah Imogen Ines Isla Jasmine Jia Jodie Kamala Keira Latoya Leila Lucy Maeve Mariam Megan Mei "
-    "Nadia Niamh Olena Olivia Parveen Philippa Priya Rachel Rosa Ruth Saoirse Shanice Sofia Sunita Tamsin Temi Una "
-    "Valentina Wanjiru Xanthe Yasmin Zainab Zofia".split(),
-    "Male": "Aaron Adebayo Ahmed Alistair Amir Andrei Arjun Bartosz Benedict Brendan Callum Cedric Chidi Connor Daniel "
-    "David Dmitri Edmund Elijah Emeka Farid Finlay Gareth George Hamza Harvinder Hugo Ibrahim Idris Jack Jamal Joshua "
-    "Kwame Leon Liam Luca Malik Marcus Mateusz Mohammed Nathan Neil Oluwaseun Omar Owen Patrick Piotr Rahul Rhys Rohan "
-    "Samuel Silas Tariq Thomas Tomasz Vikram Wei William Yusuf Zachary".split(),
-}
-FAMILY_NAMES = (
-    "Abara Achterberg Adeyemi Ainsley Akhtar Allardyce Ashdown Bains Barrowclough Bellweather Biddulph Blackwood Bose "
-    "Brockhurst Calloway Chaudhry Chen Clutterbuck Cotterill Dacosta Dalgleish Desai Drinkwater Eastwick Ekwueme "
-    "Fairweather Farouk Featherstone Ferreira Galbraith Goswami Greenhalgh Hallworth Haq Heathcote Holloway Hosseini "
-    "Iqbal Jankowski Jarrold Jolliffe Kaczmarek Kaur Kettlewell Khatun Kowalczyk Larkspur Lethbridge Llewellyn Mahmood "
-    "Marchbank Mbeki Mistry Moorcroft Nakamura Nettleship Nkosi Oduya Okafor Ollerenshaw Osei Pargeter Patel Pemberton "
-    "Popescu Quarmby Ramachandran Ravenscroft Rehman Rowbotham Sandhu Shah Silverdale Singh Skelhorn Szabo Tattersall "
-    "Thistlewood Tran Uddin Underhay Vasquez Venables Wanyama Whitlock Winterbourne Wolstenholme Yeboah Yilmaz Zhang"
-).split()
+BANK_HOLIDAYS = """
+2024-12-25 2024-12-26 2025-01-01 2025-04-18 2025-04-21 2025-05-05 2025-05-26 2025-08-25
+2025-12-25 2025-12-26 2026-01-01 2026-04-03 2026-04-06 2026-05-04 2026-05-25 2026-08-31
+"""
 
 
 # --- the world: the same for every layer --------------------------------------------------------
@@ -104,7 +96,8 @@ class World:
     Attributes:
         practices: one row a practice: location (0 to 7), register share, mean decile, tilts, reminder policy.
         days: one row a working day: date, weekday, month, relative volume, effect on the log-odds.
-        offsets: fitted constants: ``same_day``, ``mode`` (5), ``band`` (8), ``region`` (8, by location).
+        offsets: fitted constants on the log-odds scale: ``same_day``, ``mode`` (5), ``band`` (8), ``region``
+            (8, by location).
     """
 
     practices: pd.DataFrame
@@ -113,6 +106,7 @@ class World:
 
 
 def make_practices(streams: Streams) -> pd.DataFrame:
+    """24 practices, three in each location, that differ in size, deprivation, habits and reminder policy."""
     rng = streams.world("practices")
     location = np.repeat(np.arange(8), 3)
     centre = np.array([4.3, 5.0, 6.4, 7.0, 6.0, 4.8, 3.6, 4.4])[location]
@@ -134,8 +128,8 @@ def make_practices(streams: Streams) -> pd.DataFrame:
     )
 
 
-def make_days(streams: Streams) -> pd.DataFrame:
-    """Working days of the layer's window and a few Saturdays, with each day's volume and its luck.
+def make_days(streams: Streams, *, sealed: bool) -> pd.DataFrame:
+    """Working days of a layer's window and a few Saturdays, with each day's volume and its luck.
 
     Days of both windows are drawn once, so that a storm is a storm in every layer.
     """
@@ -143,25 +137,25 @@ def make_days(streams: Streams) -> pd.DataFrame:
     everything = pd.date_range(window["published"][0], window["sealed"][1], unit="us")
     rng = streams.world("days")
     missed = rng.normal(0, TRUTH["missed"]["day_sd"], len(everything))
-    working = (everything.weekday < 5) & ~everything.isin(pd.to_datetime(BANK_HOLIDAYS))
+    working = (everything.day_of_week < 5) & ~everything.isin(pd.to_datetime(BANK_HOLIDAYS.split()))
     winter = working & everything.month.isin([11, 12, 1, 2, 3])
     missed[rng.choice(np.flatnonzero(winter), TRUTH["missed"]["storm_days"], replace=False)] += TRUTH[
         "missed"
     ]["storm"]
     saturdays = rng.choice(
-        np.flatnonzero(everything.weekday == 5), TRUTH["window"]["saturdays"] * 4 // 3, replace=False
+        np.flatnonzero(everything.day_of_week == 5), TRUTH["window"]["saturdays"] * 4 // 3, replace=False
     )
-    volume = np.where(working, np.array([*TRUTH["attendance"]["weekday"], 0, 0])[everything.weekday], 0.0)
+    volume = np.where(working, np.array([*TRUTH["attendance"]["weekday"], 0, 0])[everything.day_of_week], 0.0)
     volume[saturdays] = 0.15
     volume *= np.array(TRUTH["attendance"]["month"])[everything.month - 1] * rng.normal(
         1, 0.03, len(everything)
     )
-    first, last = window["sealed" if streams.sealed else "published"]
+    first, last = window["sealed" if sealed else "published"]
     inside = (volume > 0) & (everything >= pd.Timestamp(first)) & (everything <= pd.Timestamp(last))
     return pd.DataFrame(
         {
             "date": everything,
-            "weekday": everything.weekday,
+            "weekday": everything.day_of_week,
             "month": everything.month - 1,
             "volume": volume,
             "missed": missed,
@@ -188,12 +182,13 @@ class People:
 
 
 def make_people(rng: np.random.Generator, practices: pd.DataFrame, number: int) -> People:
+    """The people on the registers, in order of practice."""
     population, attendance = TRUTH["population"], TRUTH["attendance"]
     practice = np.sort(rng.choice(24, number, p=practices["share"].to_numpy()))
-    age = rng.choice(6, number, p=[population["age_share"][a] for a in AGES])
+    age = rng.choice(6, number, p=in_order(population["age_share"], AGES))
     male = rng.random(number) > population["female_share"]
     spread = rng.normal(practices["decile"].to_numpy()[practice], population["imd_spread"])
-    rate = np.array([attendance["age_rate"][a] for a in AGES])[age]
+    rate = in_order(attendance["age_rate"], AGES)[age]
     rate *= np.where(~male & (age > 0), attendance["female_rate"], 1.0)
     shape = attendance["shape"]
     return People(
@@ -210,19 +205,164 @@ def make_people(rng: np.random.Generator, practices: pd.DataFrame, number: int) 
 
 
 @dataclass(frozen=True)
-class Bookings:
-    """Appointments as columns of codes; ``chance`` is the log-odds of being missed but for fitted offsets."""
+class Visits:
+    """Who comes when: one entry an appointment, with what is known of day, person and practice."""
 
     day: Ints
+    date: Days
+    weekday: Ints
+    month: Ints
+    luck: Floats
     patient: Ints
-    time: Ints
+    practice: Ints
+    location: Ints
+    age: Ints
+    male: Flags
+    deprived: Floats
+    tendency: Floats
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+
+@dataclass(frozen=True)
+class Bookings:
+    """What was booked, as codes: one entry a visit."""
+
+    visits: Visits
     cancelled: Flags
     band: Ints
     lead: Ints
     staff: Ints
     mode: Ints
+    time: Ints
     reminder: Flags
-    chance: Floats
+
+
+def make_visits(rng: np.random.Generator, world: World, people: People, day: Ints) -> Visits:
+    """Draw somebody for each entry of `day` (row numbers of ``world.days``); some come far more often."""
+    edges = np.cumsum(people.visits)
+    patient = np.minimum(np.searchsorted(edges, rng.random(len(day)) * edges[-1]), len(people) - 1)
+    practice = people.practice[patient]
+    return Visits(
+        day=day,
+        date=world.days["date"].to_numpy()[day],
+        weekday=world.days["weekday"].to_numpy()[day],
+        month=world.days["month"].to_numpy()[day],
+        luck=world.days["missed"].to_numpy()[day],
+        patient=patient,
+        practice=practice,
+        location=world.practices["location"].to_numpy()[practice],
+        age=people.age[patient],
+        male=people.male[patient],
+        deprived=5.5 - people.decile[patient],
+        tendency=people.tendency[patient],
+    )
+
+
+def make_bookings(rng: np.random.Generator, world: World, people: People, day: Ints) -> Bookings:
+    """Draw one appointment for each entry of `day`, in the order in which it comes about."""
+    visits = make_visits(rng, world, people, day)
+    cancelled = rng.random(len(visits)) < TRUTH["cancelled"]["share"]
+    band = draw_bands(rng, world, visits, cancelled)
+    lead = draw_leads(rng, visits, band)
+    staff = rng.choice(3, len(visits), p=in_order(TRUTH["mode"]["hcp_share"], STAFF))
+    mode = draw_modes(rng, world, visits, band, staff)
+    time = draw_times(rng, band)
+    reminder = draw_reminders(rng, world, visits, lead, mode)
+    return Bookings(visits, cancelled, band, lead, staff, mode, time, reminder)
+
+
+def draw_bands(rng: np.random.Generator, world: World, visits: Visits, cancelled: Flags) -> Ints:
+    """The lead-time band, 0 to 6: same day or not, and if not, how long."""
+    truth = TRUTH["lead_time"]
+    longer_if_cancelled = np.where(cancelled, TRUTH["cancelled"]["longer_by_band"], 0.0)
+    same_day = (
+        world.offsets["same_day"]
+        + world.practices["same_day"].to_numpy()[visits.practice]
+        + np.array([*truth["same_day_by_weekday"], truth["same_day_by_weekday"][0]])[visits.weekday]
+        + in_order(truth["same_day_by_age"], AGES)[visits.age]
+        - 4 * longer_if_cancelled
+    )
+    tilt = (
+        world.practices["longer"].to_numpy()[visits.practice]
+        + truth["longer_by_deprivation"] * visits.deprived
+        + longer_if_cancelled
+    )
+    weights = np.exp(np.log(in_order(truth["bands"], BANDS[1:7])) + tilt[:, None] * (np.arange(6) - 2))
+    return np.where(rng.random(len(visits)) < sigmoid(same_day), 0, 1 + pick(rng, weights))
+
+
+def draw_leads(rng: np.random.Generator, visits: Visits, band: Ints) -> Ints:
+    """Days between booking and appointment, within the band; seldom booked at a weekend."""
+    shortest = np.array([0, 1, *(np.array(LONGEST[1:6]) + 1)])[band]
+    width = np.array(LONGEST)[band] - shortest + 1
+    share = rng.random(len(band))
+    lead = shortest + (np.where(band == 6, share**2.5, share) * width).astype(np.int64)  # a long tail
+    for _ in range(2):
+        weekend = ((visits.weekday - lead) % 7 >= 5) & (band >= 2) & (rng.random(len(band)) < 0.8)
+        again = shortest + (rng.random(len(band)) * np.minimum(width, 14)).astype(np.int64)
+        lead = np.where(weekend, again, lead)
+    return lead
+
+
+def draw_modes(rng: np.random.Generator, world: World, visits: Visits, band: Ints, staff: Ints) -> Ints:
+    """How the appointment is held: more by telephone for the same day, home visits for the oldest."""
+    truth = TRUTH["mode"]
+    weights = np.tile(world.offsets["mode"], (len(visits), 1))
+    for number, name in enumerate(MODES[1:4], start=1):
+        weights[:, number] += truth["same_day"][name] * (band == 0) + truth["gp"][name] * (staff == 0)
+    weights[:, 1] += world.practices["telephone"].to_numpy()[visits.practice]
+    weights[:, 2] += truth["oldest_home_visit"] * (visits.age == OLDEST)
+    return pick(rng, np.exp(weights))
+
+
+def draw_times(rng: np.random.Generator, band: Ints) -> Ints:
+    """Ten-minute slots from 08:00 to 18:30: two busy stretches around lunch, same-day ones earlier."""
+    slot = np.arange(len(TIMES))
+    booked = np.exp(-(((slot - 15) / 11) ** 2)) + 0.8 * np.exp(-(((slot - 44) / 9) ** 2)) + 0.03
+    same_day = booked * np.where(slot < 18, 1.4, 0.9)
+    return np.where(
+        band == 0,
+        rng.choice(len(TIMES), len(band), p=same_day / same_day.sum()),
+        rng.choice(len(TIMES), len(band), p=booked / booked.sum()),
+    )
+
+
+def draw_reminders(rng: np.random.Generator, world: World, visits: Visits, lead: Ints, mode: Ints) -> Flags:
+    """Each practice has a policy about how far ahead an appointment must be booked for a reminder."""
+    truth = TRUTH["reminder"]
+    policy = world.practices["policy"].to_numpy()[visits.practice]
+    started = visits.date >= np.datetime64(truth["later_starts"])
+    policies = [policy == "two_days", policy == "week", (policy == "later") & started]
+    least = np.select(policies, [2, 8, 2], default=10_000)
+    sent = rng.random(len(visits)) < truth["sent_where_policy_says"]
+    return (lead >= least) & sent & (mode != HOME_VISIT)
+
+
+def log_odds(world: World, bookings: Bookings) -> Floats:
+    """The log-odds of being missed, but for the fitted offsets of lead time and region."""
+    truth, visits = TRUTH["missed"], bookings.visits
+    together = truth["interactions"]
+    long_wait, young, early = bookings.band >= 3, visits.age == YOUNG, bookings.time < NINE
+    return (
+        visits.tendency
+        + visits.luck
+        + world.practices["missed"].to_numpy()[visits.practice]
+        + in_order(truth["age"], AGES)[visits.age]
+        + truth["male"] * visits.male
+        + truth["deprivation"] * visits.deprived
+        + in_order(truth["mode"], MODES)[bookings.mode]
+        + truth["other_staff"] * (bookings.staff == 1)
+        + np.array(truth["weekday"])[visits.weekday]
+        + np.array(truth["month"])[visits.month]
+        + truth["early"] * early
+        + truth["late"] * (bookings.time >= HALF_PAST_FOUR)
+        + together["young_long_wait"] * (young & long_wait)
+        + together["deprived_long_wait"] * visits.deprived * long_wait
+        + together["early_monday"] * (early & (visits.weekday == 0))
+        + bookings.reminder * (TRUTH["reminder"]["effect"] + TRUTH["reminder"]["young"] * young)
+    )
 
 
 def pick(rng: np.random.Generator, weights: Floats) -> Ints:
@@ -231,139 +371,9 @@ def pick(rng: np.random.Generator, weights: Floats) -> Ints:
     return (edges < rng.random((len(weights), 1)) * edges[:, -1:]).sum(axis=1)
 
 
-def make_bookings(rng: np.random.Generator, world: World, people: People, day: Ints) -> Bookings:
-    """Draw one appointment for each entry of `day` (row numbers of ``world.days``)."""
-    number = len(day)
-    edges = np.cumsum(people.visits)
-    patient = np.minimum(np.searchsorted(edges, rng.random(number) * edges[-1]), len(people) - 1)
-    cancelled = rng.random(number) < TRUTH["cancelled"]["share"]
-    band = draw_bands(rng, world, people, patient, day, cancelled)
-    staff = rng.choice(3, number, p=[TRUTH["mode"]["hcp_share"][s] for s in STAFF])
-    mode = draw_modes(rng, world, people, patient, band, staff)
-    time = draw_times(rng, band)
-    lead = draw_leads(rng, world.days["weekday"].to_numpy()[day], band)
-    reminder = draw_reminders(rng, world, people, patient, day, lead, mode)
-    chance = log_odds(world, people, patient, day, band, staff, mode, time, reminder)
-    return Bookings(day, patient, time, cancelled, band, lead, staff, mode, reminder, chance)
-
-
-def draw_bands(
-    rng: np.random.Generator, world: World, people: People, patient: Ints, day: Ints, cancelled: Flags
-) -> Ints:
-    """The lead-time band, 0 to 6: same day or not, and if not, how long."""
-    truth = TRUTH["lead_time"]
-    practice, age = people.practice[patient], people.age[patient]
-    deprived = 5.5 - people.decile[patient]
-    longer_if_cancelled = np.where(cancelled, TRUTH["cancelled"]["longer_by_band"], 0.0)
-    same_day = (
-        world.offsets["same_day"]
-        + world.practices["same_day"].to_numpy()[practice]
-        + np.array([*truth["same_day_by_weekday"], 0.3])[world.days["weekday"].to_numpy()[day]]
-        + np.array([truth["same_day_by_age"][a] for a in AGES])[age]
-        - 4 * longer_if_cancelled
-    )
-    tilt = (
-        world.practices["longer"].to_numpy()[practice]
-        + truth["longer_by_deprivation"] * deprived
-        + longer_if_cancelled
-    )
-    base = np.log(np.array([truth["bands"][b] for b in BANDS[1:7]]))
-    weights = np.exp(base + tilt[:, None] * (np.arange(6) - 2))
-    return np.where(rng.random(len(day)) < sigmoid(same_day), 0, 1 + pick(rng, weights))
-
-
-def draw_leads(rng: np.random.Generator, weekday: Ints, band: Ints) -> Ints:
-    """Days between booking and appointment within the band; seldom booked at a weekend, often whole weeks ahead."""
-    shortest = np.array([0, 1, *(np.array(LONGEST[1:6]) + 1)])[band]
-    width = np.array(LONGEST)[band] - shortest + 1
-    share = rng.random(len(band))
-    share = np.where(band == 6, share**2.5, share)  # a long tail
-    lead = shortest + (share * width).astype(np.int64)
-    for _ in range(2):
-        weekend = ((weekday - lead) % 7 >= 5) & (band >= 2) & (rng.random(len(band)) < 0.8)
-        lead = np.where(
-            weekend, shortest + (rng.random(len(band)) * np.minimum(width, 14)).astype(np.int64), lead
-        )
-    return lead
-
-
-def draw_modes(
-    rng: np.random.Generator, world: World, people: People, patient: Ints, band: Ints, staff: Ints
-) -> Ints:
-    truth = TRUTH["mode"]
-    weights = np.tile(world.offsets["mode"], (len(band), 1)).astype(float)
-    for number, name in enumerate(MODES[1:4], start=1):
-        weights[:, number] += truth["same_day"][name] * (band == 0) + truth["gp"][name] * (staff == 0)
-    weights[:, 1] += world.practices["telephone"].to_numpy()[people.practice[patient]]
-    weights[:, 2] += truth["oldest_home_visit"] * (people.age[patient] == 5)
-    return pick(rng, np.exp(weights))
-
-
-def draw_times(rng: np.random.Generator, band: Ints) -> Ints:
-    """Ten-minute slots from 08:00 to 18:30: two busy stretches around lunch, calls for the same day early."""
-    slot = np.arange(len(TIMES))
-    curve = np.exp(-(((slot - 15) / 11) ** 2)) + 0.8 * np.exp(-(((slot - 44) / 9) ** 2)) + 0.03
-    early = curve * np.where(slot < 18, 1.4, 0.9)
-    return np.where(
-        band == 0,
-        rng.choice(len(TIMES), len(band), p=early / early.sum()),
-        rng.choice(len(TIMES), len(band), p=curve / curve.sum()),
-    )
-
-
-def draw_reminders(
-    rng: np.random.Generator, world: World, people: People, patient: Ints, day: Ints, lead: Ints, mode: Ints
-) -> Flags:
-    """Each practice has a policy about how far ahead an appointment must be booked for a reminder."""
-    truth = TRUTH["reminder"]
-    policy = world.practices["policy"].to_numpy()[people.practice[patient]]
-    started = world.days["date"].to_numpy()[day] >= np.datetime64(truth["later_starts"])
-    least = np.select(
-        [policy == "two_days", policy == "week", (policy == "later") & started], [2, 8, 2], default=10_000
-    )
-    sent = rng.random(len(day)) < truth["sent_where_policy_says"]
-    return (lead >= least) & sent & (mode != 2)  # nobody is reminded of a home visit
-
-
-def log_odds(
-    world: World,
-    people: People,
-    patient: Ints,
-    day: Ints,
-    band: Ints,
-    staff: Ints,
-    mode: Ints,
-    time: Ints,
-    reminder: Flags,
-) -> Floats:
-    """The log-odds of being missed, without the fitted offsets for lead time and region."""
-    truth, days = TRUTH["missed"], world.days
-    age, weekday = people.age[patient], days["weekday"].to_numpy()[day]
-    deprived = 5.5 - people.decile[patient]
-    long_wait, young, early = band >= 3, age == YOUNG, time < 6
-    between = truth["interactions"]
-    return (
-        people.tendency[patient]
-        + np.array([truth["age"][a] for a in AGES])[age]
-        + truth["male"] * people.male[patient]
-        + truth["deprivation"] * deprived
-        + np.array([truth["mode"][m] for m in MODES])[mode]
-        + truth["other_staff"] * (staff == 1)
-        + np.array(truth["weekday"])[weekday]
-        + np.array(truth["month"])[days["month"].to_numpy()[day]]
-        + truth["early"] * early
-        + truth["late"] * (time >= 51)
-        + world.practices["missed"].to_numpy()[people.practice[patient]]
-        + days["missed"].to_numpy()[day]
-        + between["young_long_wait"] * (young & long_wait)
-        + between["deprived_long_wait"] * deprived * long_wait
-        + between["early_monday"] * (early & (weekday == 0))
-        + reminder * (TRUTH["reminder"]["effect"] + TRUTH["reminder"]["young"] * young)
-    )
-
-
-def sigmoid(x: Floats) -> Floats:
-    return 1 / (1 + np.exp(-x))
+def in_order(table: dict[str, float], names: list[str]) -> Floats:
+    """The values of `table` for `names`, as an array that codes can index."""
+    return np.array([table[name] for name in names])
 
 
 # --- calibration: constants that make the published figures come out ----------------------------
@@ -372,58 +382,67 @@ def sigmoid(x: Floats) -> Floats:
 def make_world(streams: Streams) -> World:
     """Practices, days and coefficients, with the offsets fitted on a trial population of the world's own."""
     practices = make_practices(streams)
-    days = make_days(Streams(streams.dataset, b""))  # offsets must not depend on the layer
-    mode = np.log([0.659, 0.257, 0.009, 0.050, 0.025])
-    offsets: dict[str, Any] = {"same_day": -0.25, "mode": mode, "band": np.zeros(8), "region": np.zeros(8)}
+    days = make_days(streams, sealed=False)  # the offsets must not depend on the layer
+    assumed = np.array([0.0, 0.0, 0.009, 0.050, 0.025])  # the modes without a published figure
+    offsets: dict[str, Any] = {"same_day": 0.0, "mode": np.zeros(5)}
     world = World(practices, days, offsets)
     people = make_people(streams.world("trial people"), practices, TRUTH["window"]["patients"])
     day = streams.world("trial days").choice(len(days), ROWS, p=days["volume"] / days["volume"].sum())
-    target = {"Face-to-Face": TARGETS["share_face_to_face"], "Telephone": TARGETS["share_telephone"]}
     for _ in range(4):
         trial = make_bookings(streams.world("trial"), world, people, day)
         held = ~trial.cancelled
-        counted = TARGETS["share_same_day"] / (1 - TRUTH["lead_time"]["unknown_share"])
-        offsets["same_day"] += logit(counted) - logit((trial.band[held] == 0).mean())
-        share = np.bincount(trial.mode[held], minlength=5) / held.sum()
-        wanted = np.array([target.get(m, 0.0) for m in MODES])
-        wanted[2:] = np.array([0.009, 0.050, 0.025]) * (1 - wanted.sum()) / 0.084
-        offsets["mode"] = offsets["mode"] + np.log(wanted / share)
+        same_day = TARGETS["share_same_day"] / (1 - TRUTH["lead_time"]["unknown_share"])
+        offsets["same_day"] += logit(same_day) - logit((trial.band[held] == 0).mean())
+        lost = is_switched(trial.visits).mean() * TRUTH["recording"]["switching_unknown_mode"]
+        wanted = assumed.copy()
+        wanted[:2] = np.array([TARGETS["share_face_to_face"], TARGETS["share_telephone"]]) / (1 - lost)
+        wanted[2:] *= (1 - wanted[:2].sum()) / assumed.sum()
+        offsets["mode"] = offsets["mode"] + np.log(
+            wanted * held.sum() / np.bincount(trial.mode[held], minlength=5)
+        )
     trial = make_bookings(streams.world("trial"), world, people, day)
-    offsets |= fit_missed(world, people, trial)
-    offsets = {name: np.round(value, 6) for name, value in offsets.items()}
-    return World(practices, make_days(streams), offsets)
+    offsets |= fit_missed(world, trial)
+    # Rounded, so that the last bit of a sum, which may differ between processors, cannot matter.
+    rounded = {name: np.round(value, 6) for name, value in offsets.items()}
+    return World(practices, make_days(streams, sealed=streams.sealed), rounded)
 
 
-def fit_missed(world: World, people: People, trial: Bookings) -> dict[str, Floats]:
-    """Offsets for lead-time bands and for two regions, so that expected rates among recorded outcomes are the published."""
-    recording = TRUTH["recording"]
-    held = ~trial.cancelled
-    band, location = (
-        trial.band[held],
-        world.practices["location"].to_numpy()[people.practice[trial.patient[held]]],
-    )
-    region = LOCATIONS["region"].to_numpy()[location]
-    over_a_week = [TARGETS[f"missed_{name}"] for name in ("8_to_14", "15_to_21", "22_to_28", "over_28")]
-    by_band = np.array(
-        [TARGETS["missed_same_day"], TARGETS["missed_1_day"], TARGETS["missed_2_to_7"], *over_a_week]
-    )
+def fit_missed(world: World, trial: Bookings) -> dict[str, Floats]:
+    """Offsets for lead-time bands and for two regions.
+
+    Found by steps on the log-odds scale until the expected rates among recorded outcomes are the published.
+    """
+    recording, held = TRUTH["recording"], ~trial.cancelled
+    chance, band, location = log_odds(world, trial)[held], trial.band[held], trial.visits.location[held]
+    by_band = np.array([TARGETS[f"missed_{name}"] for name in BAND_NAMES])
     by_region = {LONDON: TARGETS["missed_london"], EAST: TARGETS["missed_east"]}
-    bands, regions = logit(by_band) - 0.7, np.zeros(8)
+    region = LOCATIONS["region"].to_numpy()
+    bands, regions = logit(by_band), np.zeros(len(LOCATIONS))
     for _ in range(40):
-        missed = sigmoid(trial.chance[held] + bands[band] + regions[location])
+        missed = sigmoid(chance + bands[band] + regions[location])
         seen_missed = missed * (1 - recording["unknown_if_missed"])
         seen = seen_missed + (1 - missed) * (1 - recording["unknown_if_attended"])
-        rate = np.bincount(band, seen_missed, 7) / np.bincount(band, seen, 7)
-        bands += logit(by_band) - logit(rate)
+        bands += logit(by_band) - logit(np.bincount(band, seen_missed, 7) / np.bincount(band, seen, 7))
         for code, wanted in by_region.items():
-            here = region == code
-            regions[LOCATIONS["region"].to_numpy() == code] += logit(wanted) - logit(
-                seen_missed[here].sum() / seen[here].sum()
-            )
+            here = region[location] == code
+            regions[region == code] += logit(wanted) - logit(seen_missed[here].sum() / seen[here].sum())
     return {"band": np.append(bands, bands[2]), "region": regions}
 
 
-def logit(p: Any) -> Any:
+def is_switched(visits: Visits) -> Flags:
+    """Whether the appointment was recorded by the new system of the practice that changes its system."""
+    truth = TRUTH["recording"]
+    practice = PRACTICE_IDS.index(truth["switching_practice"])
+    return (visits.practice == practice) & (visits.date >= np.datetime64(truth["switching_on"]))
+
+
+def sigmoid(x: Floats) -> Floats:
+    """From log-odds to a probability."""
+    return 1 / (1 + np.exp(-x))
+
+
+def logit(p: Floats | float) -> Floats:
+    """From a probability, or several, to log-odds."""
     return np.log(p) - np.log1p(-np.asarray(p))
 
 
@@ -442,7 +461,7 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
     for block, days in enumerate(blocks(per_day, 400_000)):
         rng = streams.rng("appointments", block)
         bookings = make_bookings(rng, world, people, np.repeat(days, per_day[days]))
-        frame = record(rng, world, people, bookings)
+        frame = record(rng, world, bookings)
         frame["appointment_number"] = first_id + np.arange(len(frame))
         first_id += len(frame)
         is_late = rng.random(len(frame)) < TRUTH["recording"]["late_rows"]
@@ -468,22 +487,21 @@ def blocks(per_day: Ints, size: int) -> Iterator[Ints]:
 
 
 def identifiable_people(streams: Streams, people: People) -> Iterator[Chunk]:
-    """The practices' registers: fictional names, dates of birth, postcodes in areas that do not exist, test numbers."""
+    """The practices' registers: fictional names, birthdays, postcodes in areas that do not exist."""
     rng = streams.rng("identities")
     number = len(people)
-    ids = test_numbers(rng, number)
+    ids = nhs_test_numbers(rng, number)
     first_day = np.datetime64(TRUTH["window"]["sealed" if streams.sealed else "published"][0])
     youngest, oldest = AGE_FROM[people.age], AGE_FROM[people.age + 1]
     # Younger within the oldest band, evenly within the others.
-    share = np.where(people.age == 5, rng.random(number) ** 1.7, rng.random(number))
+    share = np.where(people.age == OLDEST, rng.random(number) ** 1.7, rng.random(number))
     days_old = (youngest + share * (oldest - youngest)) * 365.25
     born = first_day.astype("datetime64[D]") - np.clip(
         days_old.astype(np.int64), np.ceil(youngest * 365.25) + 1, np.floor(oldest * 365.25) - 1
     ).astype("timedelta64[D]")
-    names = [np.array(GIVEN_NAMES[sex]) for sex in SEXES]
-    given = np.where(people.male, rng.choice(names[1], number), rng.choice(names[0], number))
-    family = rng.choice(np.array(FAMILY_NAMES), number)
-    postcodes = make_postcodes(rng, people)
+    given, family = given_names(rng, people.male), family_names(rng, number)
+    area = LOCATIONS["postcode_area"].to_numpy(dtype=object)[people.practice // 3]
+    homes = postcodes(rng, area, 1 + people.practice % 3 * 4 + rng.integers(0, 4, number))
     for start in range(0, number, 200_000):
         part = slice(start, start + 200_000)
         yield {
@@ -495,7 +513,7 @@ def identifiable_people(streams: Streams, people: People) -> Iterator[Chunk]:
                     "family_name": pd.Categorical(family[part]),
                     "date_of_birth": born[part].astype("datetime64[us]"),
                     "sex": pd.Categorical.from_codes(people.male[part].astype(int), SEXES),
-                    "postcode": postcodes[part],
+                    "postcode": homes[part],
                     "practice_id": pd.Categorical.from_codes(people.practice[part], PRACTICE_IDS),
                     "imd_decile": people.decile[part],
                 }
@@ -503,93 +521,48 @@ def identifiable_people(streams: Streams, people: People) -> Iterator[Chunk]:
         }
 
 
-PRACTICE_IDS = [f"P{number:02d}" for number in range(1, 25)]
-
-
-def test_numbers(rng: np.random.Generator, number: int) -> npt.NDArray[np.object_]:
-    """Ten-digit numbers in the range reserved for tests (999 …), all different, with valid check digits.
-
-    The tenth digit is 11 minus the sum of the first nine weighted 10 to 2, modulo 11; 11 is written 0,
-    and numbers that would need 10 are not used.
-    """
-    middle = np.arange(1_000_000)
-    digits = middle[:, None] // 10 ** np.arange(5, -1, -1) % 10
-    check = (11 - (9 * (10 + 9 + 8) + digits @ np.arange(7, 1, -1)) % 11) % 11
-    valid = middle[check < 10]
-    drawn = rng.permutation(valid)[:number]
-    return (9_990_000_000 + drawn * 10 + check[drawn]).astype(str).astype(object)
-
-
-def make_postcodes(rng: np.random.Generator, people: People) -> npt.NDArray[np.object_]:
-    """Postcodes of the right form in areas that do not exist: a handful of districts a practice, a few homes each."""
-    number = len(people)
-    area = LOCATIONS["postcode_area"].to_numpy()[people.practice // 3]
-    district = 1 + (people.practice % 3) * 4 + rng.integers(0, 4, number)
-    sector = rng.integers(0, 10, number)
-    letters = np.array(list("ABDEFGHJLNPQRSTUWXYZ"))  # C I K M O V are never used in the last two places
-    unit = letters[rng.integers(0, 20, number)].astype(object) + letters[rng.integers(0, 20, number)].astype(
-        object
-    )
-    return (
-        area.astype(object)
-        + district.astype(str).astype(object)
-        + " "
-        + sector.astype(str).astype(object)
-        + unit
-    )
-
-
-def record(rng: np.random.Generator, world: World, people: People, bookings: Bookings) -> pd.DataFrame:
+def record(rng: np.random.Generator, world: World, bookings: Bookings) -> pd.DataFrame:
     """What the practices' systems say about the appointments, in order of day and time."""
-    order = np.lexsort((bookings.time, bookings.day))
-    day, patient, band, mode = (
-        a[order] for a in (bookings.day, bookings.patient, bookings.band, bookings.mode)
-    )
-    practice = people.practice[patient]
-    location = world.practices["location"].to_numpy()[practice]
-    dates = world.days["date"].to_numpy()[day]
-    chance = bookings.chance[order] + world.offsets["band"][band] + world.offsets["region"][location]
-    missed = rng.random(len(day)) < sigmoid(chance)
-    status = np.where(bookings.cancelled[order], CANCELLED, np.where(missed, DNA, ATTENDED))
-    truth = TRUTH["recording"]
-    switched = (practice == PRACTICE_IDS.index(truth["switching_practice"])) & (
-        dates >= np.datetime64(truth["switching_on"])
-    )
+    visits, truth = bookings.visits, TRUTH["recording"]
+    offsets = world.offsets["band"][bookings.band] + world.offsets["region"][visits.location]
+    missed = (rng.random(len(visits)) < sigmoid(log_odds(world, bookings) + offsets)) & ~bookings.cancelled
+    status = np.select([bookings.cancelled, missed], [CANCELLED, DNA], default=ATTENDED)
+    switched = is_switched(visits)
     forgotten = np.where(missed, truth["unknown_if_missed"], truth["unknown_if_attended"])
     forgotten = forgotten + switched * truth["switching_unknown_status"]
-    seen = np.where((status != CANCELLED) & (rng.random(len(day)) < forgotten), UNKNOWN_STATUS, status)
-    mode = np.where(switched & (rng.random(len(day)) < truth["switching_unknown_mode"]), UNKNOWN_MODE, mode)
-    band, booked = record_booking(rng, band, bookings.lead[order], dates)
-    return pd.DataFrame(
+    unknown = (rng.random(len(visits)) < forgotten) & ~bookings.cancelled
+    status = np.where(unknown, UNKNOWN_STATUS, status)
+    no_mode = switched & (rng.random(len(visits)) < truth["switching_unknown_mode"])
+    mode = np.where(no_mode, UNKNOWN_MODE, bookings.mode)
+    band, booked = record_booking(rng, bookings)
+    frame = pd.DataFrame(
         {
-            "patient_number": patient,
-            "practice_id": pd.Categorical.from_codes(practice, PRACTICE_IDS),
-            "sub_icb_location_code": pd.Categorical.from_codes(location, LOCATIONS["code"]),
+            "patient_number": visits.patient,
+            "practice_id": pd.Categorical.from_codes(visits.practice, PRACTICE_IDS),
+            "sub_icb_location_code": pd.Categorical.from_codes(visits.location, LOCATIONS["code"]),
             "booking_date": booked,
-            "appointment_date": dates,
-            "start_time": pd.Categorical.from_codes(bookings.time[order], TIMES),
+            "appointment_date": visits.date,
+            "start_time": pd.Categorical.from_codes(bookings.time, TIMES),
             "appt_mode": pd.Categorical.from_codes(mode, MODES),
-            "hcp_type": pd.Categorical.from_codes(bookings.staff[order], STAFF),
+            "hcp_type": pd.Categorical.from_codes(bookings.staff, STAFF),
             "time_between_book_and_appt": pd.Categorical.from_codes(band, BANDS),
-            "reminder_sent": bookings.reminder[order],
-            "appt_status": record_status(rng, practice, dates, seen),
-            "duration_minutes": record_duration(rng, seen, missed, mode, bookings.staff[order]),
+            "reminder_sent": bookings.reminder,
+            "appt_status": record_status(rng, visits, status),
+            "duration_minutes": record_duration(rng, bookings, status, missed),
         }
     )
+    return frame.iloc[np.lexsort((bookings.time, visits.day))].reset_index(drop=True)
 
 
-def record_booking(
-    rng: np.random.Generator, band: Ints, lead: Ints, dates: npt.NDArray[np.datetime64]
-) -> tuple[Ints, npt.NDArray[np.datetime64]]:
+def record_booking(rng: np.random.Generator, bookings: Bookings) -> tuple[Ints, Days]:
     """Bands and booking dates as recorded: a few bookings were typed in afterwards, or not at all."""
-    booked = dates - lead.astype("timedelta64[D]")
-    lost = rng.random(len(band)) < TRUTH["lead_time"]["unknown_share"]
-    afterwards = rng.random(len(band)) < 0.5
-    booked = np.where(
-        lost & afterwards, dates + rng.integers(1, 4, len(band)).astype("timedelta64[D]"), booked
-    )
+    day, number = bookings.visits.date, len(bookings.visits)
+    lost = rng.random(number) < TRUTH["lead_time"]["unknown_share"]
+    afterwards = rng.random(number) < 0.5
+    typed = day + rng.integers(1, 4, number).astype("timedelta64[D]")
+    booked = np.where(lost & afterwards, typed, day - bookings.lead.astype("timedelta64[D]"))
     booked = np.where(lost & ~afterwards, np.datetime64("NaT"), booked)
-    return np.where(lost, UNKNOWN_BAND, band), booked.astype("datetime64[us]")
+    return np.where(lost, UNKNOWN_BAND, bookings.band), booked.astype("datetime64[us]")
 
 
 ODD_SPELLINGS = {
@@ -601,39 +574,37 @@ ODD_SPELLINGS = {
 SPELLINGS = sorted({*STATUSES, *(word for words in ODD_SPELLINGS.values() for word in words)})
 
 
-def record_status(
-    rng: np.random.Generator, practice: Ints, dates: npt.NDArray[np.datetime64], status: Ints
-) -> pd.Categorical:
+def record_status(rng: np.random.Generator, visits: Visits, status: Ints) -> pd.Categorical:
     """Status as text; one practice's old system did not keep to the code list."""
     truth = TRUTH["recording"]
-    old = (practice == PRACTICE_IDS.index(truth["old_system_practice"])) & (
-        dates <= np.datetime64(truth["old_system_until"])
-    )
-    odd = old & (rng.random(len(status)) < truth["old_system_odd_status"])
-    plain = np.array([SPELLINGS.index(s) for s in STATUSES])
+    old = visits.practice == PRACTICE_IDS.index(truth["old_system_practice"])
+    old &= visits.date <= np.datetime64(truth["old_system_until"])
+    odd = old & (rng.random(len(visits)) < truth["old_system_odd_status"])
+    plain = np.array([SPELLINGS.index(name) for name in STATUSES])
     strange = np.array([[SPELLINGS.index(word) for word in ODD_SPELLINGS[code]] for code in range(4)])
-    code = np.where(odd, strange[status, rng.integers(0, 3, len(status))], plain[status])
+    code = np.where(odd, strange[status, rng.integers(0, 3, len(visits))], plain[status])
     return pd.Categorical.from_codes(code, SPELLINGS)
 
 
-def record_duration(
-    rng: np.random.Generator, seen: Ints, missed: Flags, mode: Ints, staff: Ints
-) -> pd.Series:
+def record_duration(rng: np.random.Generator, bookings: Bookings, status: Ints, missed: Flags) -> pd.Series:
     """Minutes, known afterwards; 0 or blank where nobody came: a column that gives the answer away."""
-    typical = np.array([11.5, 7.0, 24.0, 10.0, 10.0])[mode] * np.where(staff == 1, 1.15, 1.0)
-    minutes = np.clip(np.rint(typical * np.exp(rng.normal(0, 0.45, len(seen)))), 1, 90)
-    zero = missed & (rng.random(len(seen)) < TRUTH["recording"]["duration_zero_if_missed"])
+    number = len(bookings.visits)
+    typical = np.array([11.5, 7.0, 24.0, 10.0, 10.0])[bookings.mode] * np.where(
+        bookings.staff == 1, 1.15, 1.0
+    )
+    minutes = np.clip(np.rint(typical * np.exp(rng.normal(0, 0.45, number))), 1, 90)
+    zero = rng.random(number) < TRUTH["recording"]["duration_zero_if_missed"]
     minutes = np.where(missed, np.where(zero, 0.0, np.nan), minutes)
-    blank = (seen == CANCELLED) | ((seen == UNKNOWN_STATUS) & (rng.random(len(seen)) < 0.7))
-    minutes = np.where(blank | (rng.random(len(seen)) < 0.015), np.nan, minutes)
-    return pd.Series(minutes).astype("Int16")
+    blank = (status == UNKNOWN_STATUS) & (rng.random(number) < 0.7)
+    blank |= (status == CANCELLED) | (rng.random(number) < 0.015)
+    return pd.Series(np.where(blank, np.nan, minutes)).astype("Int16")
 
 
 # --- the published layer ------------------------------------------------------------------------
 
 
 def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
-    """Yield the published tables: no direct identifiers, ages in bands, new numbers, rare deciles blanked, counts protected."""
+    """Yield the published tables: nobody named, ages in bands, rare deciles and small counts blanked."""
     people = raw.read("patients", ["patient_number", "date_of_birth", "sex", "practice_id", "imd_decile"])
     missed_any, counts, first_day = survey(raw, len(people), streams)
     window_start = np.datetime64(TRUTH["window"]["sealed" if streams.sealed else "published"][0])
@@ -658,7 +629,7 @@ def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
 
 
 def survey(raw: RawTables, number: int, streams: Streams) -> tuple[Flags, Ints, np.datetime64]:
-    """One pass over the appointments: who missed one, and how many there are in each cell of the official file.
+    """One pass over the appointments: who missed one, and how many fall in each cell of the official file.
 
     Returns:
         For each patient whether a missed appointment is recorded; counts of shape
@@ -669,7 +640,6 @@ def survey(raw: RawTables, number: int, streams: Streams) -> tuple[Flags, Ints, 
     missed = np.zeros(number, dtype=bool)
     counts = np.zeros(np.prod(shape), dtype=np.int64)
     official = np.array([0, 1, -1, 2])  # the official file has no cancelled appointments
-    seen_before: set[int] = set()
     columns = [
         "appointment_number",
         "patient_number",
@@ -694,11 +664,11 @@ def survey(raw: RawTables, number: int, streams: Streams) -> tuple[Flags, Ints, 
             shape,
         )
         counts += np.bincount(cells, minlength=len(counts))
-    del seen_before
     return missed, counts.reshape(shape), first
 
 
 def codes(column: pd.Series, values: list[str]) -> Ints:
+    """A categorical column as places in `values`."""
     return column.cat.set_categories(values).cat.codes.to_numpy().astype(np.int64)
 
 
@@ -711,7 +681,7 @@ def clean_status(status: pd.Series) -> pd.Series:
 
 
 def daily_counts(streams: Streams, counts: Ints, first_day: np.datetime64, rules: Rules) -> pd.DataFrame:
-    """The official file: every practice of a location, of which the extract holds one in six, with small counts protected."""
+    """The official file, protected: all practices of a location, of which the extract holds one in six."""
     day, location, status, staff, mode, band = np.nonzero(counts)
     drawn = streams.rng("daily counts").poisson(
         counts[day, location, status, staff, mode, band]
@@ -741,7 +711,7 @@ def daily_counts(streams: Streams, counts: Ints, first_day: np.datetime64, rules
 def measure(tables: Tables) -> dict[str, float]:
     """The calibration figures of published (or sealed) tables, as shares between 0 and 1.
 
-    A rate of non-attendance is DNA / (Attended + DNA). Repeated rows count once, cancelled appointments not at all.
+    A rate of non-attendance is DNA / (Attended + DNA). Repeated rows count once, cancelled ones not at all.
     """
     rows = tables["appointments"].drop_duplicates("appointment_id")
     rows = rows.assign(status=clean_status(rows["appt_status"]))
@@ -750,10 +720,12 @@ def measure(tables: Tables) -> dict[str, float]:
     missed = known["status"] == "DNA"
     band = known["time_between_book_and_appt"]
     region = known["sub_icb_location_code"].astype(str).map(LOCATIONS.set_index("code")["region"])
-    names = ["same_day", "1_day", "2_to_7", "8_to_14", "15_to_21", "22_to_28", "over_28"]
     return {
         "missed_overall": missed.mean(),
-        **{f"missed_{name}": missed[band == value].mean() for name, value in zip(names, BANDS, strict=False)},
+        **{
+            f"missed_{name}": missed[band == value].mean()
+            for name, value in zip(BAND_NAMES, BANDS, strict=False)
+        },
         "missed_london": missed[region == LONDON].mean(),
         "missed_east": missed[region == EAST].mean(),
         "share_same_day": (rows["time_between_book_and_appt"] == "Same Day").mean(),

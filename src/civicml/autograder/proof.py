@@ -1,18 +1,18 @@
 """Proves an answer bank: graders are tested before learners are.
 
 Every answer is handed in, and its marks are held against what the bank says of it. It
-must not know how a submission is run: that is the rehearsal's part.
+must not know how a submission is run and marked: it is given a function that does.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from civicml.assignment import Assignment, GradedCell, Question, read_assignment, solution_cells
+from civicml.assignment import NOTEBOOK, Assignment, GradedCell, Question, read_assignment, solution_cells
 from civicml.autograder.answers import BANK, Answer, Bank, read_bank
-from civicml.autograder.rehearsal import Mark, Marks, Rehearsal, Submission
 from civicml.course import Course, Week
 from civicml.errors import CivicmlError
 
@@ -21,6 +21,31 @@ if TYPE_CHECKING:
 
 Report = Callable[[int, int], None]
 """Called with (submissions graded so far, submissions to grade)."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one made-up learner hands in."""
+
+    name: str
+    sources: Mapping[str, str] | None
+    """New text for solution cells, by name; None: the lab as it was released."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a graded cell earned."""
+
+    points: float | None
+    """None: awaits a person's marks."""
+    message: str
+    """What the cell said when it failed; empty when it did not."""
+
+
+Marks = Mapping[str, Mark]
+"""By the name of the graded cell."""
+Grade = Callable[[Sequence[Submission], Callable[[], None]], list[Marks]]
+"""Runs and marks submissions, calling its second argument after each; marks come back in order."""
 
 REFERENCE = "the lab's own solution"
 UNTOUCHED = "the untouched lab"
@@ -105,7 +130,7 @@ class Proof:
 def prove(
     course: Course,
     week: Week,
-    rehearse: Callable[[Assignment], Rehearsal],
+    grade: Grade,
     *,
     questions: Sequence[str] = (),
     alone: bool = False,
@@ -121,7 +146,7 @@ def prove(
     Args:
         course: the course, for where the lab and the bank are.
         week: which lab.
-        rehearse: opens a :class:`Rehearsal` of the lab: how submissions are run and marked.
+        grade: runs and marks submissions of the lab, as :class:`civicml.rehearsal.Rehearsal` does.
         questions: prove these alone; all when empty.
         alone: hand in each answer by itself from the start; slower, trusts no independence.
         report: called as submissions are graded.
@@ -129,17 +154,16 @@ def prove(
     Raises:
         CivicmlError: the lab or the bank is missing, or there is no question of that name.
     """
-    assignment = read_assignment(course.folder(week) / "lab.ipynb")
+    began = time.monotonic()
+    assignment = read_assignment(course.folder(week) / f"{NOTEBOOK}.ipynb")
     unknown = [name for name in questions if assignment.question(name) is None]
     if unknown:
         known = ", ".join(question.name for question in assignment.questions)
         raise CivicmlError(f"{week.name} has no question called '{unknown[0]}'; it has {known}.")
     bank = read_bank(course.root / BANK / week.name, assignment)
     chosen = [a for a in bank.answers if not questions or a.question in questions]
-    with rehearse(assignment) as rehearsal:
-        trial = _Trial(assignment, rehearsal, report)
-        packs = [[answer] for answer in chosen] if alone else pack(assignment, chosen)
-        disagreements = trial.run(packs)
+    trial = _Trial(assignment, grade, report)
+    disagreements = trial.run([[answer] for answer in chosen] if alone else pack(assignment, chosen))
     blamed = {d.answer.path for d in disagreements if d.answer}
     return Proof(
         week.name,
@@ -149,7 +173,7 @@ def prove(
         bank.problems,
         tuple(disagreements),
         trial.submissions,
-        rehearsal.seconds,
+        time.monotonic() - began,
     )
 
 
@@ -189,9 +213,9 @@ def pack(assignment: Assignment, answers: Sequence[Answer]) -> list[list[Answer]
 class _Trial:
     """The submissions of one proof: hands them in, compares, and finds who is to blame."""
 
-    def __init__(self, assignment: Assignment, rehearsal: Rehearsal, report: Report | None) -> None:
+    def __init__(self, assignment: Assignment, grade: Grade, report: Report | None) -> None:
         self.assignment = assignment
-        self.rehearsal = rehearsal
+        self.grade = grade
         self.report = report
         self.submissions = 0
         self._planned = 0
@@ -303,7 +327,7 @@ class _Trial:
             if self.report:
                 self.report(self.submissions, self._planned)
 
-        return self.rehearsal.grade(submissions, tell) if submissions else []
+        return self.grade(submissions, tell) if submissions else []
 
 
 def reference_source(cell: "NotebookNode") -> str:

@@ -4,8 +4,34 @@
 datasets share and none of them by name; each is a folder in the course's ``datasets``.
 """
 
-from civicml.datasets.building import build, build_raw, build_sealed
+from civicml.datasets.building import Build, build, build_raw, build_sealed
+from civicml.datasets.catalogue import Dataset, all_datasets, find_dataset
+from civicml.datasets.exporting import export_published, write_csv
+from civicml.datasets.hashing import content_hash, table_hash
 from civicml.datasets.loading import load, load_raw, load_sealed
+from civicml.datasets.official import ReadReport, read_official
 from civicml.datasets.tables import Tables
+from civicml.datasets.verifying import Check, record, verify
 
-__all__ = ["Tables", "build", "build_raw", "build_sealed", "load", "load_raw", "load_sealed"]
+__all__ = [
+    "Build",
+    "Check",
+    "Dataset",
+    "ReadReport",
+    "Tables",
+    "all_datasets",
+    "build",
+    "build_raw",
+    "build_sealed",
+    "content_hash",
+    "export_published",
+    "find_dataset",
+    "load",
+    "load_raw",
+    "load_sealed",
+    "read_official",
+    "record",
+    "table_hash",
+    "verify",
+    "write_csv",
+]

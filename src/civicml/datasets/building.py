@@ -18,7 +18,7 @@ import platformdirs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from civicml.datasets.catalogue import DATASHEET_FILE, RECIPE_FILE, Dataset, find_dataset, refuse_in_kit
+from civicml.datasets.catalogue import RECIPE_FILE, Dataset, find_dataset, refuse_in_kit
 from civicml.datasets.disclosure import RULES_FILE, Rules
 from civicml.datasets.recipe import TRUTH_FILE, Recipe, Streams, load_recipe
 from civicml.datasets.schema import SCHEMA_FILE, read_settings
@@ -29,6 +29,7 @@ ENVIRONMENT_VARIABLE = "CIVICML_CACHE"
 
 PUBLIC_SECRET = b"civicml published layer, edition 1"
 _SHORTEST_SECRET = 16
+_BUILDS_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,12 @@ def build(name: str, destination: Path, *, rows: int | None = None) -> Build:
 
     Args:
         name: the dataset.
-        destination: ``<table>.parquet`` files, schema and datasheet are written there.
+        destination: ``<table>.parquet`` files are written there.
         rows: rows of the main table; the recipe's own number when not given.
 
     Raises:
-        CivicmlError: no such dataset, a learner's kit, an existing destination, or a disk that cannot be written.
+        CivicmlError: no such dataset, a learner's kit, a destination that exists, or a disk that cannot be
+            written.
     """
     dataset = find_dataset(name)
     refuse_in_kit(dataset, "raw")
@@ -94,12 +96,13 @@ def built(dataset: Dataset, layer: str = "published") -> Path:
     folder = home / f"{layer}-{fingerprint(dataset)}"
     if folder.is_dir():
         return folder
-    with _plain_errors(home):
+    with plain_errors(home):
         home.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(home / ".lock"):
             if not folder.is_dir():
                 _clear_leftovers(home)
                 _run(dataset, layer, folder, _public(dataset), None)
+                _remove_old(home, layer)
     return folder
 
 
@@ -123,7 +126,7 @@ def _build_at(dataset: Dataset, layer: str, destination: Path, streams: Streams,
         raise CivicmlError(f"A dataset needs at least one row; you asked for {rows}.")
     if destination.exists():
         raise CivicmlError(f"'{destination}' exists already; name a directory that does not.")
-    with _plain_errors(destination):
+    with plain_errors(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         return _run(dataset, layer, destination, streams, rows)
 
@@ -167,9 +170,6 @@ def _publish(dataset: Dataset, recipe: Recipe, raw: Path, out: Path, streams: St
     with TableWriter(out, dataset.schema) as writer:
         for chunk in recipe.publish(RawTables(raw), streams, rules):
             writer.write(chunk)
-    for name in (SCHEMA_FILE, DATASHEET_FILE):
-        if (dataset.folder / name).is_file():
-            shutil.copyfile(dataset.folder / name, out / name)
     return writer.rows
 
 
@@ -194,8 +194,15 @@ def _clear_leftovers(home: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def _remove_old(home: Path, layer: str) -> None:
+    """Keep the newest builds of `layer`: an older checkout may still use one."""
+    newest_first = sorted(home.glob(f"{layer}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[_BUILDS_KEPT:]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 @contextmanager
-def _plain_errors(place: Path) -> Iterator[None]:
+def plain_errors(place: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a sentence that says what to do."""
     try:
         yield

@@ -31,11 +31,18 @@ class PeopleRule(Settings):
     suppress: Annotated[list[str], Field(min_length=1)]
 
 
-class AttackRule(Settings):
-    """What an intruder knows of one person, column by column, in each layer."""
+class Attack(Settings):
+    """An intruder who knows some columns of one row of `table`, and looks for that row in each layer.
 
-    raw: list[str]
-    published: list[str]
+    ``at_most`` is the share of rows that may be found alone in the published layer; ``why`` defends it.
+    """
+
+    knows: str
+    table: str
+    raw: Annotated[list[str], Field(min_length=1)]
+    published: Annotated[list[str], Field(min_length=1)]
+    at_most: Annotated[float, Field(ge=0, le=1)]
+    why: str
 
 
 class CountRule(Settings):
@@ -51,8 +58,8 @@ class Rules(Settings):
     """A dataset's ``disclosure.toml``."""
 
     people: PeopleRule | None = None
-    attack: AttackRule | None = None
     counts: CountRule | None = None
+    attacks: list[Attack] = Field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Protected:
 def class_sizes(frame: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.int64]:
     """For each row, how many rows share its values in `columns` (itself included)."""
     number = _class_numbers(frame, columns)
-    return np.bincount(number)[number]
+    return np.bincount(number)[number].astype(np.int64)
 
 
 def k_anonymity(frame: pd.DataFrame, quasi_identifiers: list[str]) -> int:
@@ -143,15 +150,34 @@ def singled_out(frame: pd.DataFrame, known: list[str]) -> float:
     return float((class_sizes(frame, known) == 1).mean()) if len(frame) else 0.0
 
 
+def linkage_risk(frame: pd.DataFrame, known: list[str]) -> float:
+    """The chance that an intruder who knows `known` of somebody and guesses among those who fit is right."""
+    return float((1 / class_sizes(frame, known)).mean()) if len(frame) else 0.0
+
+
+def inference_gain(frame: pd.DataFrame, known: list[str], sensitive: str) -> float:
+    """How much oftener an intruder who knows `known` guesses `sensitive` right than one who knows nothing.
+
+    Both guess the commonest value, in the class or in the whole table; the difference is in shares of people.
+    """
+    if not len(frame):
+        return 0.0
+    commonest = frame.groupby([*known, sensitive], observed=True, dropna=False).size()
+    in_class = commonest.groupby(level=known, observed=True, dropna=False).max().sum()
+    return float((in_class - frame[sensitive].value_counts(dropna=False).max()) / len(frame))
+
+
 def _class_numbers(frame: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.int64]:
-    return frame.groupby(columns, observed=True, dropna=False, sort=False).ngroup().to_numpy(dtype=np.int64)
+    return (
+        frame.groupby(columns, observed=True, dropna=False, sort=False).ngroup().to_numpy().astype(np.int64)
+    )
 
 
 def _distinct(numbers: npt.NDArray[np.int64], values: pd.Series) -> npt.NDArray[np.int64]:
     """For each class, how many different values it has."""
     codes = pd.factorize(values, use_na_sentinel=False)[0]
     pairs = np.unique(numbers * (codes.max() + 1) + codes)
-    return np.bincount(pairs // (codes.max() + 1), minlength=numbers.max() + 1)
+    return np.bincount(pairs // (codes.max() + 1), minlength=numbers.max() + 1).astype(np.int64)
 
 
 def _standing_out(frame: pd.DataFrame, columns: list[str], rule: PeopleRule) -> npt.NDArray[np.bool_]:
@@ -166,7 +192,7 @@ def _standing_out(frame: pd.DataFrame, columns: list[str], rule: PeopleRule) -> 
 
 
 def _to_blank(frame: pd.DataFrame, column: str, others: list[str], rule: PeopleRule) -> npt.NDArray[np.bool_]:
-    """Whose `column` to blank: those who stand out, and then, where the blanks stand out themselves, their neighbours.
+    """Whose `column` to blank: those who stand out and, where the blanks then stand out, their neighbours.
 
     Blanked people form a class of their own within `others`. If that class is too small, the smallest
     class beside it joins, until it is large enough or no class is left.

@@ -56,7 +56,7 @@ def load_sealed(name: str) -> Tables:
     cohort = os.environ.get(COHORT_VARIABLE)
     if not cohort:
         raise CivicmlError(
-            f"The sealed tables of '{name}' belong to a cohort: set {COHORT_VARIABLE} to the cohort's directory."
+            f"The sealed tables of '{name}' belong to a cohort: set {COHORT_VARIABLE} to its directory."
         )
     folder = Path(cohort).expanduser() / "sealed" / name
     if not folder.is_dir():

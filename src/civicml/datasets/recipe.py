@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from civicml.datasets.catalogue import RECIPE_FILE, Dataset
+from civicml.datasets.disclosure import Rules
 from civicml.datasets.tables import Chunk, RawTables, Tables
 from civicml.errors import CivicmlError
 
@@ -29,7 +30,7 @@ class Streams:
 
     Args:
         dataset: the dataset's name.
-        secret: what the rows are drawn from: public for the published layer, the cohort's secret for the sealed.
+        secret: what rows are drawn from: public for the published layer, a cohort's secret for the sealed.
         sealed: whether these rows are the hold-out.
     """
 
@@ -63,12 +64,12 @@ class Recipe:
         generate: ``generate(streams, rows)`` yields the raw tables, chunk by chunk.
         publish: ``publish(raw, streams, rules)`` yields the published tables, chunk by chunk.
         measure: ``measure(tables)`` gives the calibration figures of published tables, by name.
-        exposed: ``exposed(tables)`` gives one row a person, as an intruder with the published tables sees them.
+        exposed: ``exposed(tables)`` gives one row a person, as an intruder with the tables sees them.
     """
 
     rows: int
     generate: Callable[[Streams, int], Iterator[Chunk]]
-    publish: Callable[[RawTables, Streams, Any], Iterator[Chunk]]
+    publish: Callable[[RawTables, Streams, Rules], Iterator[Chunk]]
     measure: Callable[[Tables], dict[str, float]]
     exposed: Callable[[Tables], pd.DataFrame] | None
 

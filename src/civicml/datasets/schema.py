@@ -213,34 +213,37 @@ def check_references(frames: Mapping[str, pd.DataFrame], schema: Schema) -> None
             if orphans.any():
                 row = int(orphans.to_numpy().argmax())
                 raise CivicmlError(
-                    f"Table '{name}', column '{column_name}', row {row}: {values.iloc[row]!r} is not in "
-                    f"{column.references} ({int(orphans.sum()):,} such rows)."
+                    f"Table '{name}', column '{column_name}', row {row}: {_shown(values.iloc[row])} "
+                    f"is not in {column.references} ({int(orphans.sum()):,} such rows)."
                 )
 
 
 def _checks(column: Column) -> "list[pandera.Check]":
+    """The column's checks; each one's ``error`` completes the sentence "expected that it …"."""
     import pandera.pandas as pandera
 
     checks = []
     if column.values is not None:
-        checks.append(pandera.Check.isin([*column.values, *column.also_found], name="is in the code list"))
+        known = [*column.values, *column.also_found]
+        listed = f"is one of {', '.join(column.values)}"
+        checks.append(pandera.Check(lambda found: found.isin(known), error=listed))
     if column.pattern is not None:
-        pattern = re.compile(column.pattern)
+        form = re.compile(column.pattern)
         checks.append(
             pandera.Check(
-                lambda values: (
-                    values.astype("str").map(lambda text: bool(pattern.fullmatch(text))).astype(bool)
+                lambda found: (
+                    found.astype("object").map(lambda text: bool(form.fullmatch(text))).astype(bool)
                 ),
-                name=f"looks like {column.pattern}",
+                error=f"looks like {column.pattern}",
             )
         )
     if column.minimum is not None:
-        checks.append(pandera.Check.ge(column.minimum, name=f"is at least {column.minimum:g}"))
+        checks.append(pandera.Check.ge(column.minimum, error=f"is at least {column.minimum:g}"))
     if column.maximum is not None:
-        checks.append(pandera.Check.le(column.maximum, name=f"is at most {column.maximum:g}"))
+        checks.append(pandera.Check.le(column.maximum, error=f"is at most {column.maximum:g}"))
     if column.multiple_of is not None:
         base = column.multiple_of
-        checks.append(pandera.Check(lambda values: values % base == 0, name=f"is a multiple of {base}"))
+        checks.append(pandera.Check(lambda found: found % base == 0, error=f"is a multiple of {base}"))
     return checks
 
 
@@ -251,15 +254,20 @@ def _first_failure(cases: pd.DataFrame, frame: pd.DataFrame, table: TableSchema,
     if test == "column_in_schema":
         return f"Table '{name}' has a column '{found}' that its schema does not know{more}."
     if test == "column_ordered":
-        return f"Table '{name}': column '{found}' is not where it belongs; the order is {', '.join(table.columns)}."
+        order = ", ".join(table.columns)
+        return f"Table '{name}': column '{found}' is not where it belongs; the order is {order}."
     if test == "multiple_fields_uniqueness":
         row = frame.duplicated(table.key).to_numpy().argmax()
         return f"Table '{name}', row {row}: the key {', '.join(table.key)} is there twice{more}."
     if test.startswith("dtype"):
-        return f"Table '{name}', column '{column}' is of type {found}; expected {table.columns[column].type}{more}."
+        wanted = table.columns[column].type
+        return f"Table '{name}', column '{column}' is of type {found}; expected {wanted}{more}."
     if test == "not_nullable":
         return f"Table '{name}', column '{column}', row {case['index']}: blank, and may not be{more}."
-    expected = (
-        test if "code list" not in test else f"is one of {', '.join(table.columns[column].values or [])}"
-    )
-    return f"Table '{name}', column '{column}', row {case['index']}: {found!r}; expected that it {expected}{more}."
+    place = f"Table '{name}', column '{column}', row {case['index']}"
+    return f"{place}: {_shown(found)}; expected that it {test}{more}."
+
+
+def _shown(value: object) -> str:
+    """A value as a person would write it: text in quotes, a number as a number."""
+    return f"'{value}'" if isinstance(value, str) else str(value)

@@ -106,14 +106,15 @@ class TableWriter:
 
 
 class RawTables:
-    """The raw layer on disk, for a recipe's ``publish``: whole columns or batches of rows, never all at once."""
+    """The raw layer on disk, for a recipe's ``publish``: whole columns, or batches of rows."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def read(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """One table whole; name the columns you need."""
-        return pq.read_table(self._folder / f"{table}.parquet", columns=columns).to_pandas()
+        frame: pd.DataFrame = pq.read_table(self._folder / f"{table}.parquet", columns=columns).to_pandas()
+        return frame
 
     def batches(self, table: str, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
         """One table in order, at most half a million rows at a time."""
@@ -180,10 +181,11 @@ def _to_pandas_column(stored: pa.ChunkedArray, spec: Column) -> pd.Series:
     column = stored.cast(spec.arrow_type)
     if spec.type in ("integer", "yes/no") and spec.missing:
         return pd.Series(pd.array(column.to_pandas(types_mapper={spec.arrow_type: spec.pandas_dtype}.get)))
-    return column.to_pandas()
+    values: pd.Series = column.to_pandas()
+    return values
 
 
-def _to_categorical(stored: pa.ChunkedArray, spec: Column) -> pd.Categorical:
+def _to_categorical(stored: pa.ChunkedArray, spec: Column) -> "pd.Categorical[str]":
     """Categories in the schema's order (or sorted), whatever order the file's dictionaries are in."""
     if not pa.types.is_dictionary(stored.type):
         stored = stored.cast(pa.string()).dictionary_encode()
@@ -197,4 +199,4 @@ def _to_categorical(stored: pa.ChunkedArray, spec: Column) -> pd.Categorical:
     # The extra last entry is where a blank (-1) lands.
     codes = np.array([*(place[value] for value in found), -1], dtype=np.int32)
     at = array.indices.fill_null(len(found)).to_numpy(zero_copy_only=False)
-    return pd.Categorical.from_codes(codes[at], categories=categories, ordered=spec.ordered)
+    return pd.Categorical.from_codes(codes[at], categories=pd.Index(categories), ordered=spec.ordered)

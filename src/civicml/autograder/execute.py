@@ -1,0 +1,111 @@
+"""Runs a notebook the way nbgrader does, but never lets an unfinished run pass for a good one.
+
+nbgrader reads marks off outputs, so a test cell that never ran has no error and earns full
+marks. Here a cell that kills or hangs the kernel is marked as failed and the rest is run
+without it. It must not know what a cell is worth.
+"""
+
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute
+from nbgrader.utils import is_grade
+from traitlets import Bool, Integer
+
+_MOST_RESTARTS = 3
+"""After this many dead kernels nothing more is run: the remaining cells count as failed."""
+
+
+class GuardedExecute(Execute):  # type: ignore[misc]
+    """nbgrader's Execute, failing closed. Takes nbgrader's settings for ``Execute`` too."""
+
+    notebook_timeout = Integer(600, help="Seconds that a whole notebook may take.").tag(config=True)
+    scratch = Bool(True, help="Run in an empty directory instead of beside the notebook.").tag(config=True)
+    longest_output = Integer(100_000, help="Characters kept of one text output.").tag(config=True)
+
+    def preprocess(
+        self, nb: NotebookNode, resources: ResourcesDict, km: KernelManager | None = None
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        """Run every cell; a cell that could not be run to its end holds an error afterwards."""
+        resources.setdefault("metadata", {})
+        beside = resources["metadata"].get("path", "")
+        with tempfile.TemporaryDirectory(prefix="civicml-run-", ignore_cleanup_errors=True) as empty:
+            resources["metadata"]["path"] = empty if self.scratch else beside
+            try:
+                self._run(nb, resources, km)
+            finally:
+                resources["metadata"]["path"] = beside
+        return nb, resources
+
+    def _run(self, nb: NotebookNode, resources: ResourcesDict, km: KernelManager | None) -> None:
+        self._stopped: dict[int, NotebookNode] = {}
+        self._deadline = time.monotonic() + self.notebook_timeout
+        while True:
+            self._done: set[int] = set()
+            self._current = -1
+            try:
+                super().preprocess(nb, resources, km)
+                break
+            except (DeadKernelError, CellTimeoutError) as error:
+                if self._current < 0:
+                    raise  # it was not a cell: the kernel itself does not start
+                self._stopped[self._current] = _failure(
+                    *(
+                        ("CellTimeoutError", "This cell took too long and could not be interrupted.")
+                        if isinstance(error, CellTimeoutError)
+                        else ("DeadKernelError", "This cell ended the Python process it ran in.")
+                    )
+                )
+                if len(self._stopped) > _MOST_RESTARTS:
+                    break
+        for number, cell in enumerate(nb.cells):
+            if cell.cell_type == "code" and cell.source.strip() and number not in self._done:
+                cell.outputs = [
+                    self._stopped.get(number) or _failure("NotRunError", "This cell was not run.")
+                ]
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: ResourcesDict, index: int
+    ) -> tuple[NotebookNode, ResourcesDict]:
+        """Run one cell, unless it stopped the kernel before or the notebook's time is up."""
+        if index in self._stopped or time.monotonic() > self._deadline:
+            return cell, resources
+        self._current = index
+        result = super().preprocess_cell(cell, resources, index)
+        self._done.add(index)
+        return result  # type: ignore[no-any-return]
+
+    def on_cell_executed(self, *, cell: NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+        """In a graded cell an error counts whatever was displayed before it; long outputs are cut."""
+        super().on_cell_executed(cell=cell, cell_index=cell_index, execute_reply=execute_reply)
+        if execute_reply["content"]["status"] == "error" and is_grade(cell):
+            cell.outputs.sort(key=lambda output: output.output_type != "error")
+        for output in cell.outputs:
+            self._cut(output)
+
+    def _cut(self, output: NotebookNode) -> None:
+        texts = output if output.output_type == "stream" else output.get("data", {})
+        for kind in ("text", "text/plain", "text/html"):
+            text = texts.get(kind)
+            if isinstance(text, str) and len(text) > self.longest_output:
+                texts[kind] = f"{text[: self.longest_output]}\n… cut: {len(text):,} characters in all"
+
+    def start_new_kernel(self, **kwargs: object) -> None:
+        """Start the kernel without our terminal: what it says below Python is for nobody."""
+        kwargs.setdefault("stdout", subprocess.DEVNULL)
+        kwargs.setdefault("stderr", subprocess.DEVNULL)
+        super().start_new_kernel(**kwargs)
+
+
+def _failure(name: str, message: str) -> NotebookNode:
+    error: NotebookNode = new_output(  # type: ignore[no-untyped-call]
+        "error", ename=name, evalue=message, traceback=[f"{name}: {message}"]
+    )
+    return error

@@ -1,0 +1,86 @@
+"""Checking one's own lab before handing it in; works in a learner kit, without any cohort.
+
+It must not know how work is handed in or graded.
+"""
+
+import re
+import tempfile
+from pathlib import Path
+
+from civicml.assignment import NOTEBOOK
+from civicml.autograder.check import Check, check_notebook
+from civicml.autograder.settings import logging_to
+from civicml.cohort.directory import COHORT_FILE, open_cohort
+from civicml.cohort.grading import scratch_variables
+from civicml.course import find_root, load_course
+from civicml.errors import CivicmlError
+
+_KIT_FILE = "kit.toml"
+
+
+def check(what: str | None = None, folder: Path | None = None, cohort: Path | None = None) -> Check:
+    """Run the visible tests of a learner's lab. Runs that it logs go to a store that is dropped.
+
+    Args:
+        what: a notebook, or a week (``week01``, ``1``); the lab in `folder` when not given.
+        folder: where the learner works; the working directory when not given.
+        cohort: a cohort's directory, to compare with what was released; may not exist.
+
+    Raises:
+        CivicmlError: there is no such notebook, or it is not a lab.
+    """
+    notebook = _find(what, (folder or Path.cwd()).expanduser())
+    with logging_to(None), tempfile.TemporaryDirectory(prefix="civicml-check-") as scratch:
+        variables = scratch_variables(Path(scratch))
+        del variables["IPYTHONDIR"]
+        return check_notebook(notebook.resolve(), variables, _released(notebook, cohort))
+
+
+def _find(what: str | None, folder: Path) -> Path:
+    name = f"{NOTEBOOK}.ipynb"
+    if what is None:
+        kits = folder.glob(f"modules/week*/{name}") if (folder / _KIT_FILE).is_file() else ()
+        places = [folder / name, *sorted(folder.glob(f"week*/{name}")), *sorted(kits)]
+        found = [place for place in places if place.is_file()]
+        if len(found) == 1 or (found and found[0] == folder / name):
+            return found[0]
+        several = ", ".join(place.parent.name for place in found)
+        raise CivicmlError(
+            f"There are several labs in '{folder}' ({several}); name one of them."
+            if found
+            else f"There is no {name} in '{folder}'. Name a notebook, or a week that you have fetched."
+        )
+    named = folder / what
+    if named.suffix == ".ipynb" or named.is_file():
+        if not named.is_file():
+            raise CivicmlError(f"There is no notebook at '{named}'.")
+        return named
+    if named.is_dir() and (named / name).is_file():
+        return named / name
+    week = load_course().week(what)
+    root = find_root()
+    places = [folder / week.name, folder / week.folder]
+    if folder.resolve().name in (week.name, week.folder):
+        places.insert(0, folder)
+    if (root / _KIT_FILE).is_file():  # in the repository this is the instructor's version
+        places += [root / week.name, root / "modules" / week.folder]
+    for place in places:
+        if (place / name).is_file():
+            return place / name
+    raise CivicmlError(
+        f"There is no {week.name}/{name} in '{folder.resolve()}'. Run 'civicml fetch {week.name}' to get "
+        "the lab."
+    )
+
+
+def _released(notebook: Path, cohort: Path | None) -> Path | None:
+    """The lab as it was released, when the cohort is within reach and the directory says which week."""
+    week = re.match(r"week\d\d", notebook.resolve().parent.name)
+    if cohort is None or week is None or not (cohort / COHORT_FILE).is_file():
+        return None
+    try:
+        outbound = open_cohort(cohort).exchange / "outbound"
+    except CivicmlError:
+        return None
+    released = outbound / week[0] / f"{NOTEBOOK}.ipynb"
+    return released if released.is_file() else None

@@ -1,0 +1,71 @@
+"""Copies published tables out: for a learner's kit, or as CSV for somebody who asks.
+
+Must never copy anything that tells what was planted: recipe, truth, calibration and disclosure
+settings stay where they are.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from civicml.datasets.building import built, plain_errors
+from civicml.datasets.catalogue import DATASHEET_FILE, find_dataset, refuse_in_kit
+from civicml.datasets.checksums import CHECKSUMS_FILE
+from civicml.datasets.loading import load
+from civicml.datasets.official import READER_FILE
+from civicml.datasets.schema import SCHEMA_FILE
+from civicml.errors import CivicmlError
+
+_FOR_LEARNERS = (SCHEMA_FILE, DATASHEET_FILE, READER_FILE, CHECKSUMS_FILE)
+
+
+def export_published(name: str, destination: Path) -> None:
+    """Write what a learner's kit holds of a dataset to `destination`, a directory that does not exist yet.
+
+    That is the published tables as Parquet, datasheet, schema, reader of official files and checksums.
+
+    Raises:
+        CivicmlError: no such dataset, this is a kit already, or the destination exists or cannot be written.
+    """
+    dataset = find_dataset(name)
+    refuse_in_kit(dataset, "raw")
+    published = built(dataset)
+    with _new_directory(destination) as work:
+        for table in dataset.schema.tables:
+            shutil.copyfile(published / f"{table}.parquet", work / f"{table}.parquet")
+        for file in _FOR_LEARNERS:
+            if (dataset.folder / file).is_file():
+                shutil.copyfile(dataset.folder / file, work / file)
+
+
+def write_csv(name: str, destination: Path) -> list[Path]:
+    """Write the published tables as CSV files to `destination`, a directory that does not exist yet.
+
+    Blank means missing; dates are written 2025-01-31.
+
+    Raises:
+        CivicmlError: no such dataset, or the destination exists or cannot be written.
+    """
+    tables = load(name)
+    with _new_directory(destination) as work:
+        for table, frame in tables.items():
+            frame.to_csv(work / f"{table}.csv", index=False, date_format="%Y-%m-%d")
+    return [destination / f"{table}.csv" for table in tables]
+
+
+@contextmanager
+def _new_directory(destination: Path) -> Iterator[Path]:
+    """A directory beside `destination` to fill, which takes its place if nothing goes wrong."""
+    if destination.exists():
+        raise CivicmlError(f"'{destination}' exists already; name a directory that does not.")
+    with plain_errors(destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=destination.parent))
+        try:
+            yield work
+            work.chmod(0o755)
+            work.rename(destination)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

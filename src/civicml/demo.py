@@ -1,0 +1,350 @@
+"""A week of the course, played by a made-up cohort through the same functions as the commands.
+
+What is done is kept: run it again, or stop it and run it again, and it goes on from
+there to the same result. It must not know which weeks or questions a course has.
+"""
+
+import os
+import random
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from civicml import datasets, tracking
+from civicml.assignment import Assignment, read_assignment, read_notebook, solution_cells
+from civicml.autograder.answers import Answer, Bank, read_bank
+from civicml.cohort import (
+    Cohort,
+    Grading,
+    Learner,
+    fetch,
+    grade,
+    gradebook,
+    init,
+    open_cohort,
+    release,
+    return_week,
+    submit,
+)
+from civicml.cohort.exchange import handed_in
+from civicml.course import Course, Week, load_course
+from civicml.errors import CivicmlError
+
+NAME = "Demonstration"
+"""What the demonstration's own cohort is called."""
+
+Advance = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Player:
+    """One made-up learner, and how they go about a lab."""
+
+    learner: Learner
+    right: float
+    """The share of questions answered rightly, from 0 to 1."""
+    story: str
+    answers: bool = True
+    """False for a lab that is handed in as it was released."""
+    crashes: bool = False
+    """True for a lab in which a cell ends the kernel, as a cell does that eats all the memory."""
+
+
+PLAYERS = (
+    Player(Learner("amara", "Amara", "Okafor", "amara@example.org"), 1.0, "gets everything right"),
+    Player(Learner("bryn", "Bryn", "Pritchard", "bryn@example.org"), 1.0, "right too, by other ways"),
+    Player(Learner("chloe", "Chloé", "Lambert", "chloe@example.org"), 0.85, "slips once or twice"),
+    Player(Learner("daiki", "Daiki", "Mori", "daiki@example.org"), 0.65, "knows pandas, rushes"),
+    Player(Learner("esra", "Esra", "Aydın", "esra@example.org"), 0.5, "half way there"),
+    Player(Learner("farid", "Farid", "Khan", "farid@example.org"), 0.3, "handed it in at midnight"),
+    Player(Learner("greta", "Greta", "Holm", "greta@example.org"), 0.0, "hands in a blank", answers=False),
+    Player(Learner("hyun", "Hyun", "Seo", "hyun@example.org"), 0.8, "has a cell that crashes", crashes=True),
+)
+
+CRASH = "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory runs out"
+
+
+def play(place: Path, console: Console) -> None:
+    """Run the first written week for the made-up cohort in `place`, and show what came of it.
+
+    Raises:
+        CivicmlError: `place` holds something else, or a step of the loop refuses.
+    """
+    course = load_course()
+    week = course.written_weeks[0]
+    console.print(
+        f"[bold]{course.title}[/bold]\nA made-up cohort of {len(PLAYERS)} takes {week.name}, {week.title}: "
+        f"[italic]{week.question}[/italic]\n"
+    )
+    with _stages(console) as stage:
+        with stage("Build the data", len(week.datasets)) as advance:
+            for name in week.datasets:
+                datasets.load(name)
+                advance()
+        with stage("Set up the cohort", 1):
+            cohort = _cohort(place, course)
+        with stage("Release the lab", 1):
+            release(cohort, week)
+        with stage("Learners work on it", len(PLAYERS)) as advance:
+            _work(cohort, week, advance)
+        with stage("Learners hand it in", len(PLAYERS)) as advance:
+            _hand_in(cohort, week, advance)
+        with stage("Grade", len(PLAYERS)) as advance:
+            graded = grade(cohort, week, report=_forward(advance))
+        with stage("Write feedback", len(PLAYERS)) as advance:
+            return_week(cohort, week, partial=True, report=_forward(advance))
+    console.print()
+    console.print(_marks(cohort, week, graded))
+    console.print(_runs(cohort, week))
+    console.print(_what_next(cohort, week), soft_wrap=True, highlight=False)
+
+
+# --- the steps ------------------------------------------------------------------------------------
+
+
+def _cohort(place: Path, course: Course) -> Cohort:
+    place = place.expanduser().resolve()
+    if not place.exists():
+        return init(place, name=NAME, learners=[player.learner for player in PLAYERS])
+    cohort = open_cohort(place)
+    if cohort.name != NAME:
+        raise CivicmlError(
+            f"The cohort at '{place}' is not the demonstration's and is left alone; "
+            "name another place with --cohort."
+        )
+    return cohort
+
+
+def _work(cohort: Cohort, week: Week, advance: Advance) -> None:
+    """Each learner fetches the lab, writes answers in it and runs it, two at a time."""
+    lab = read_assignment(cohort.course.folder(week) / "lab.ipynb")
+    bank = read_bank(cohort.course.root / "autograder" / "answers" / week.name, lab)
+    # Spawned, not forked: a fork would share the open database connections of this process.
+    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
+        working = []
+        for player in PLAYERS:
+            folder = _desk(cohort, player)
+            if (folder / week.name / _FINISHED).is_file():
+                advance()
+                continue
+            notebook = fetch(cohort, week, folder).notebook
+            if player.answers:
+                _write_answers(notebook, _choose(player, lab, bank))
+            _forget_runs(cohort, player)
+            working.append(pool.submit(_run_as_learner, notebook, _environment(cohort, player)))
+        for done in as_completed(working):
+            done.result()
+            advance()
+
+
+_FINISHED = ".ran"
+
+
+def _desk(cohort: Cohort, player: Player) -> Path:
+    return cohort.root / "desks" / player.learner.id
+
+
+def _choose(player: Player, lab: Assignment, bank: Bank) -> dict[str, str]:
+    """This learner's answer to each question, from the bank; the same on every machine."""
+    chosen = {}
+    for number, question in enumerate(lab.questions):
+        draw = random.Random(f"{player.learner.id}/{question.name}")  # noqa: S311 (no secret in it)
+        right: list[Answer] = bank.of(question.name, "right")
+        wrong: list[Answer] = bank.of(question.name, "wrong")
+        among = right if draw.random() < player.right or not wrong else wrong
+        if among:
+            chosen[question.name] = draw.choice(among).source
+        if player.crashes and number == len(lab.questions) // 2:
+            chosen[question.name] = CRASH
+    return chosen
+
+
+def _write_answers(notebook: Path, answers: dict[str, str]) -> None:
+    import nbformat
+
+    filled = read_notebook(notebook)
+    for name, (_, cell) in solution_cells(filled):
+        if name in answers:
+            cell.source = answers[name]
+    _replace(notebook, nbformat.writes(filled))  # type: ignore[no-untyped-call]
+
+
+def _environment(cohort: Cohort, player: Player) -> dict[str, str]:
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {
+        "CIVICML_COHORT": str(cohort.root),
+        "CIVICML_COURSE": str(cohort.course.root),
+        "CIVICML_LEARNER": player.learner.id,
+        **dict.fromkeys(threads, "1"),
+    }
+
+
+def _run_as_learner(notebook: Path, environment: dict[str, str]) -> None:
+    """Run the notebook as JupyterLab's 'Run all cells' does; errors stay in it, as on a learner's screen."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import DeadKernelError
+
+    os.environ.update(environment)
+    os.environ.pop("MLFLOW_TRACKING_URI", None)  # runs go to the cohort's own store
+    work = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    client = NotebookClient(work, timeout=120, allow_errors=True, shutdown_kernel="immediate")
+    client.resources = {"metadata": {"path": str(notebook.parent)}}
+    with suppress(DeadKernelError):  # one of them is meant to; what ran before it is in the notebook
+        client.execute()
+    _replace(notebook, nbformat.writes(work))  # type: ignore[no-untyped-call]
+    notebook.with_name(_FINISHED).touch()
+
+
+def _replace(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _forget_runs(cohort: Cohort, player: Player) -> None:
+    """Delete what an interrupted attempt logged, so that each learner ends with one attempt's runs."""
+    import mlflow
+
+    with _store_of(cohort):
+        for run_id in tracking.runs(learner=player.learner.id)["run_id"]:
+            mlflow.delete_run(run_id)
+
+
+@contextmanager
+def _store_of(cohort: Cohort) -> Iterator[None]:
+    """While this lasts, tracking reads the cohort's store and no other."""
+    names = {"CIVICML_COHORT": str(cohort.root), "MLFLOW_TRACKING_URI": None}
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        _set(names)
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _hand_in(cohort: Cohort, week: Week, advance: Advance) -> None:
+    already = handed_in(cohort, week.name)
+    for player in PLAYERS:
+        if player.learner.id not in already:
+            submit(cohort, week, player.learner.id, _desk(cohort, player))
+        advance()
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _stages(console: Console) -> Iterator[Callable[[str, int], Any]]:
+    progress = Progress(
+        SpinnerColumn(finished_text="[green]✓[/green]"),
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )
+
+    @contextmanager
+    def stage(title: str, steps: int) -> Iterator[Advance]:
+        task = progress.add_task(title, total=steps)
+        yield lambda: progress.advance(task)
+        progress.update(task, completed=steps)
+
+    with progress:
+        yield stage
+
+
+def _forward(advance: Advance) -> Callable[[int, int, str], None]:
+    """An advance for functions that say how many are done."""
+    told = 0
+
+    def report(done: int, _all: int, _who: str) -> None:
+        nonlocal told
+        while told < done:
+            advance()
+            told += 1
+
+    return report
+
+
+def _marks(cohort: Cohort, week: Week, graded: Grading) -> Table:
+    stories = {player.learner.id: player.story for player in PLAYERS}
+    found = {one.learner: one for one in graded.graded}
+    table = Table(title=f"The gradebook: {week.name}", title_justify="left")
+    for heading in ("learner", "who", "state", "mark", "of", "to note"):
+        table.add_column(heading, justify="right" if heading in ("mark", "of") else "left")
+    for standing in gradebook(cohort, week):
+        one = found.get(standing.learner.id)
+        note = standing.problem or ("the prose waits for a person" if one and one.needs_marking else "")
+        table.add_row(
+            standing.learner.name,
+            stories.get(standing.learner.id, ""),
+            standing.state,
+            "–" if standing.mark is None else f"{standing.mark:g}",
+            f"{standing.max_score:g}",
+            note,
+        )
+    return table
+
+
+def _runs(cohort: Cohort, week: Week) -> Table:
+    with _store_of(cohort):
+        runs = tracking.runs(week=week.name)
+    metrics = [name for name in runs.columns if name.startswith("metrics.")][:3]
+    table = Table(title="Their runs in MLflow", title_justify="left")
+    for heading in ("learner", "run", "status", *(name.removeprefix("metrics.") for name in metrics)):
+        table.add_column(heading)
+    for row in runs.sort_values(["learner", "run_name"]).to_dict("records"):
+        values = [
+            "" if row[name] != row[name] else f"{row[name]:.3g}" for name in metrics
+        ]  # NaN is not itself
+        table.add_row(str(row["learner"]), str(row["run_name"]), str(row["status"]).lower(), *values)
+    return table
+
+
+def _what_next(cohort: Cohort, week: Week) -> str:
+    place = os.path.relpath(cohort.root)
+    where = shlex.quote(place if not place.startswith("..") else str(cohort.root))
+    command = os.path.relpath(Path(sys.executable).with_name("civicml"))
+    if command.startswith(".."):
+        command = "civicml"
+    first = PLAYERS[0].learner.id
+    return "\n".join(
+        (
+            "\n[bold]What to open next[/bold]",
+            f"  {command} lab --cohort {where}",
+            "      JupyterLab on week 1, Formgrader (to mark the prose) and MLflow's pages",
+            f"  {command} progress --cohort {where}",
+            "      the gradebook again, as an instructor sees it",
+            f"  {command} feedback {week.name} --learner {first} --cohort {where}",
+            f"      {PLAYERS[0].learner.first_name}'s feedback, as a learner gets it",
+            f"  {command} return {week.name} --cohort {where}",
+            "      give marks back, once the prose is marked",
+        )
+    )
