@@ -89,7 +89,8 @@ class Namespace(dict[str, Any]):
                     self.pop(name, None)
         self._cell = cell
         self._theirs.clear()
-        for name in {n for where, _, binds in self._waiting if where < cell for n in binds if n in self}:
+        have = set(dict.keys(self))
+        for name in {n for where, _, binds in self._waiting if where < cell for n in binds} & have:
             self._run_statements(name)
 
     def __missing__(self, name: str) -> Any:

@@ -45,8 +45,12 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     imports: tuple[str, ...] = ("numpy", "pandas", "pyarrow")
     """Imported once by each worker; modules that are not installed are left out."""
-    on_demand: tuple[str, ...] = ("torch", "transformers", "mlflow", "civicml.tracking")
-    """Imported by a worker only when the lab it grades imports them."""
+    on_demand: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("torch", ("torch", "torch._dynamo")),
+        ("mlflow", ("mlflow",)),
+        ("civicml.tracking", ("mlflow", "civicml.tracking")),
+    )
+    """(module, what to import) for labs that import the module."""
     show: tuple[tuple[str, str], ...] = ()
     """(path inside, path on this machine): read-only for the learner's code and for the tests."""
     show_to_tests: tuple[tuple[str, str], ...] = ()
@@ -74,12 +78,15 @@ def read_settings(path: Path) -> Settings:
     if unknown:
         raise CivicmlError(f"'{path}' has an unknown section [{min(unknown)}].")
     worker = told.get("worker", {})
-    lists: dict[str, Any] = {}
-    for name, value in worker.items():
-        if name not in ("imports", "on_demand") or not isinstance(value, list):
-            raise CivicmlError(f"'{path}': [worker] takes the lists 'imports' and 'on_demand', not '{name}'.")
-        lists[name] = tuple(map(str, value))
-    return Settings(limits=_read_limits(told.get("limits", {}), path), **lists)
+    imports, on_demand = worker.get("imports", []), worker.get("on_demand", {})
+    good = isinstance(imports, list) and isinstance(on_demand, dict) and set(worker) <= {"imports", "on_demand"}
+    if not good or not all(isinstance(modules, list) for modules in on_demand.values()):
+        raise CivicmlError(f"'{path}': [worker] takes a list 'imports' and a table 'on_demand' of lists.")
+    return Settings(
+        limits=_read_limits(told.get("limits", {}), path),
+        imports=tuple(map(str, imports)) or Settings.imports,
+        on_demand=tuple((name, tuple(map(str, modules))) for name, modules in on_demand.items()) or Settings.on_demand,
+    )
 
 
 def _read_limits(told: dict[str, Any], path: Path) -> Limits:

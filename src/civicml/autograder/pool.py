@@ -144,7 +144,8 @@ class Grader:
         self.lab = lab
         self.settings = settings
         self.places = places
-        self._modules = [*settings.imports, *(m for m in settings.on_demand if m in lab.modules)]
+        wanted = (name for module, names in settings.on_demand if module in lab.modules for name in names)
+        self._modules = list(dict.fromkeys((*settings.imports, *wanted)))
         self.worker: Worker | None = None
         self._files = {name: Path(path).read_bytes() for name, path in settings.files}
 

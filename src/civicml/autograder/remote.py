@@ -4,6 +4,7 @@ Two `Link`s talk over one channel. Arguments and results cross as data (`civicml
 data crosses as a number, and stays where it is. This module must not know what is being tested.
 """
 
+import asyncio
 import builtins
 import collections
 import collections.abc
@@ -148,7 +149,7 @@ class Link:
         value = reader.read(told.get("value"))
         if reader._nodes == before or not (type(told.get("value")) is list and told["value"][0] == "handle"):
             self.watch.data(path, value)
-        return value
+        return _to_be_awaited(value) if told.get("awaited") is True else value
 
     def _error(self, reader: Reader, node: Node) -> BaseException:
         if type(node) is list and len(node) == 5 and node[0] == "own error":
@@ -204,6 +205,8 @@ class Link:
             try:
                 result = self._perform(message, values)
                 reply: dict[str, Any] = {}
+                if inspect.iscoroutine(result):
+                    result, reply["awaited"] = asyncio.run(result), True
             except BaseException as error:
                 result, reply = None, {"error": self._error_node(error, writer)}
         if printed.getvalue():
@@ -231,7 +234,7 @@ class Link:
 
     def _perform(self, message: dict[str, Any], values: list[Any]) -> Any:
         operation = message["do"]
-        if operation in ("get", "set", "call", "operate", "signature", "source", "vars"):
+        if "of" in message:
             subject = self._objects[message["of"]]
             if operation == "get":
                 return getattr(subject, message["name"])
@@ -240,16 +243,13 @@ class Link:
             if operation == "call":
                 names = message["names"]
                 plain = values[: len(values) - len(names)]
-                result = subject(*plain, **dict(zip(names, values[len(plain) :], strict=True)))
-                if inspect.iscoroutine(result):
-                    import asyncio
-
-                    return asyncio.run(result)
-                return result
+                return subject(*plain, **dict(zip(names, values[len(plain) :], strict=True)))
             if operation == "operate":
                 return _OPERATIONS[message["name"]](subject, *values)
             if operation == "signature":
                 return _signature(subject)
+            if operation == "isinstance":
+                return isinstance(values[0], subject)
             if operation == "source":
                 return inspect.getsource(subject)
             return dict(vars(subject))
@@ -268,7 +268,9 @@ class Link:
             return _OPERATIONS[message["name"]](subject, *values)
         if message["do"] == "get" and not str(message["name"]).startswith("_") and _made_by_a_test(subject):
             return getattr(subject, str(message["name"]))
-        raise PermissionError("This object of the tests can only be called.")
+        if message["do"] == "get" and message["name"] in ("__name__", "__qualname__", "__module__", "__doc__"):
+            return getattr(subject, message["name"])
+        raise AttributeError("This object of the tests can only be called.")
 
     def _error_node(self, error: BaseException, writer: Writer) -> Node:
         node = error_node(error, writer)
@@ -397,6 +399,9 @@ class Remote:
     def __module__(self) -> Any:  # type: ignore[override]
         return _ask(self, "get", {"name": "__module__"}, (), ".__module__")
 
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, Remote) and bool(_ask(self, "isinstance", {}, (value,), ":isinstance"))
+
     def __hash__(self) -> int:
         return hash(self._civicml_number)
 
@@ -433,7 +438,8 @@ def _ask(stand_in: Remote, do: str, told: dict[str, Any], values: tuple[Any, ...
 
 @functools.lru_cache(maxsize=4096)
 def _stand_in_kind(name: str, operations: frozenset[str]) -> type[Remote]:
-    methods: dict[str, Any] = {"__slots__": ()}
+    # A class is given a text and a module of its own when it is made, which would hide these two.
+    methods: dict[str, Any] = {"__slots__": (), **{key: vars(Remote)[key] for key in ("__doc__", "__module__")}}
     for operation in operations:
         if operation == "__call__":
             methods[operation] = _calling
@@ -549,7 +555,7 @@ def _stays(value: Any) -> bool:
         return False
     if isinstance(value, type):
         return value.__module__ == TESTS
-    if _made_by_a_test(value) or isinstance(value, _ITERATORS):
+    if _made_by_a_test(value) or (isinstance(value, _ITERATORS) and not isinstance(value, io.IOBase)):
         return True
     try:
         return TESTS.encode() in pickle.dumps(value)
@@ -653,6 +659,10 @@ def change(old: Any, new: Any) -> None:
         old.set_state(new.get_state())
     elif old.shape == new.shape and old.dtype == new.dtype:
         old.data.copy_(new.data)
+
+
+async def _to_be_awaited(value: Any) -> Any:
+    return value
 
 
 class _Printed(io.StringIO):

@@ -5,6 +5,7 @@ It starts no thread, because only the thread that forks lives on in a fork.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -173,6 +174,9 @@ class _Zygote:
 
             self._shell = shell.make_shell(self._folder("ipython"))
             _exercise(self._shell)
+        # What is here stays: a collection in a fork would only copy every page of it.
+        gc.collect()
+        gc.freeze()
 
 
 def _libraries() -> dict[str, str]:
