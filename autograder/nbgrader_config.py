@@ -22,6 +22,12 @@ c.Canonicalise.released = str(cohort / "release")
 c.CoursePenalty.course = str(cohort / facts["course"])
 c.CoursePenalty.extensions = str(cohort / "extensions.csv")
 
+# What hidden tests find when plain `nbgrader autograde` runs them; `civicml grade` says it itself.
+c.GuardedExecute.environment = {
+    "CIVICML_COHORT": str(cohort),
+    "CIVICML_COURSE": str((cohort / facts["course"]).resolve()),
+}
+
 # Seconds that one cell, and one whole notebook, may take before it counts as failed.
 c.GuardedExecute.timeout = 60
 c.GuardedExecute.notebook_timeout = 600

@@ -1,6 +1,7 @@
 """A course with one tiny lab, and a cohort of four that takes it."""
 
 import shutil
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -75,6 +76,10 @@ def marked(cell, name, **flags):
     return cell
 
 
+def solution(head: str, body: str) -> str:
+    return f"{head}\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION"
+
+
 def lab_cells():
     """q1: 4 points in one cell; q2: 2 visible and 2 hidden; q3: 2 points of prose."""
     return [
@@ -82,7 +87,7 @@ def lab_cells():
         new_code_cell("numbers = [3, 1, 2]"),
         new_markdown_cell("**1. Add up** (4 points). Write `total(values)`."),
         marked(
-            new_code_cell("def total(values):\n    ### BEGIN SOLUTION\n    return sum(values)\n    ### END SOLUTION"),
+            new_code_cell(solution("def total(values):", "return sum(values)")),
             "q1",
             solution=True,
         ),
@@ -101,7 +106,7 @@ def lab_cells():
         ),
         new_markdown_cell("**2. The largest** (4 points). Write `largest(values)`."),
         marked(
-            new_code_cell("def largest(values):\n    ### BEGIN SOLUTION\n    return max(values)\n    ### END SOLUTION"),
+            new_code_cell(solution("def largest(values):", "return max(values)")),
             "q2",
             solution=True,
         ),
@@ -116,7 +121,7 @@ def lab_cells():
             new_code_cell(
                 "### BEGIN HIDDEN TESTS\n"
                 "import os\n"
-                "assert os.path.isfile(os.path.join(os.environ['CIVICML_COHORT'], 'secrets.toml')), 'no cohort'\n"
+                "assert os.path.isfile(os.environ['CIVICML_COHORT'] + '/secrets.toml'), 'no cohort'\n"
                 "assert largest([7, 5, 7, 6]) == 7, 'What if it comes twice?'\n"
                 "### END HIDDEN TESTS"
             ),
@@ -126,7 +131,7 @@ def lab_cells():
             points=2,
         ),
         new_markdown_cell("**3. A memo** (2 points). Who acts?"),
-        marked(new_markdown_cell("A model answer nobody may see."), "q3", grade=True, solution=True, points=2),
+        marked(new_markdown_cell("A secret model answer."), "q3", grade=True, solution=True, points=2),
     ]  # fmt: skip
 
 
@@ -147,10 +152,22 @@ def write_course(root: Path) -> None:
     shutil.copy(REPOSITORY / "autograder" / "nbgrader_config.py", root / "autograder")
 
 
+@pytest.fixture(scope="session")
+def tiny():
+    """What is in this file, for tests: pytest imports no test directory by name."""
+    return sys.modules[__name__]
+
+
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     """Nothing of this machine's own state is read or written."""
-    for name in ("CIVICML_COHORT", "CIVICML_COURSE", "CIVICML_LEARNER", "MLFLOW_TRACKING_URI", "JUPYTERHUB_USER"):
+    for name in (
+        "CIVICML_COHORT",
+        "CIVICML_COURSE",
+        "CIVICML_LEARNER",
+        "MLFLOW_TRACKING_URI",
+        "JUPYTERHUB_USER",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CIVICML_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))

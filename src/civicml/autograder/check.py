@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from civicml.assignment import marking_of, read_notebook
-from civicml.autograder.settings import environment
 from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
@@ -83,9 +82,13 @@ def check_notebook(path: Path, variables: Mapping[str, str], released: Path | No
     original = read_notebook(released) if released else None
     if original is not None:
         remarks += _missing(notebook, original)
-    validator = Validator(
-        config=Config({"GuardedExecute": {"scratch": False, "timeout": 120, "shutdown_kernel": "immediate"}})
-    )
+    running = {
+        "scratch": False,
+        "timeout": 120,
+        "shutdown_kernel": "immediate",
+        "environment": dict(variables),
+    }
+    validator = Validator(config=Config({"GuardedExecute": running}))
     execute = validator.preprocessors.index(_nbgraders_execute())
     validator.preprocessors = [
         GuardedExecute if number == execute else step for number, step in enumerate(validator.preprocessors)
@@ -93,7 +96,7 @@ def check_notebook(path: Path, variables: Mapping[str, str], released: Path | No
     retyped = validator._get_type_changed_cells(notebook)
     remarks += [f"Cell '{_name(cell)}' was turned into {cell.cell_type}; turn it back." for cell in retyped]
     if not retyped:
-        with environment(dict(variables)), contextlib.chdir(path.parent):
+        with contextlib.chdir(path.parent):
             notebook = validator._preprocess(notebook)
         remarks += [
             f"The locked cell '{_name(cell)}' was changed. Marking uses the original, so what you see "
@@ -194,6 +197,7 @@ def _plainly(error: "NotebookNode") -> str:
         return str(strip_ansi(text))  # type: ignore[no-untyped-call]
 
     said = " ".join(plain(str(error.evalue)).split())
+    said = re.sub(r" \(\d+\.py, line \d+\)$", "", said)  # where Python thinks a cell's file is
     said = f"{said[:_LONGEST_MESSAGE]}…" if len(said) > _LONGEST_MESSAGE else said
     if error.ename == "AssertionError":
         return said or "A test did not pass; it does not say why. Read the test cell."

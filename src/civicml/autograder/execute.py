@@ -5,9 +5,11 @@ marks. Here a cell that kills or hangs the kernel is marked as failed and the re
 without it. It must not know what a cell is worth.
 """
 
+import os
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.manager import KernelManager
@@ -17,7 +19,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade
-from traitlets import Bool, Integer
+from traitlets import Bool, Dict, Integer
 
 _MOST_RESTARTS = 3
 """After this many dead kernels nothing more is run: the remaining cells count as failed."""
@@ -28,6 +30,7 @@ class GuardedExecute(Execute):  # type: ignore[misc]
 
     notebook_timeout = Integer(600, help="Seconds that a whole notebook may take.").tag(config=True)
     scratch = Bool(True, help="Run in an empty directory instead of beside the notebook.").tag(config=True)
+    environment = Dict(help="Variables for the notebook, over this process's own.").tag(config=True)
     longest_output = Integer(100_000, help="Characters kept of one text output.").tag(config=True)
 
     def preprocess(
@@ -36,8 +39,17 @@ class GuardedExecute(Execute):  # type: ignore[misc]
         """Run every cell; a cell that could not be run to its end holds an error afterwards."""
         resources.setdefault("metadata", {})
         beside = resources["metadata"].get("path", "")
-        with tempfile.TemporaryDirectory(prefix="civicml-run-", ignore_cleanup_errors=True) as empty:
-            resources["metadata"]["path"] = empty if self.scratch else beside
+        self._variables = dict(os.environ)
+        with tempfile.TemporaryDirectory(prefix="civicml-run-", ignore_cleanup_errors=True) as scratch:
+            if self.scratch:
+                empty = Path(scratch, "run")
+                empty.mkdir()
+                resources["metadata"]["path"] = str(empty)
+                # Runs that a graded notebook logs are not the learner's own; the store is made on first use.
+                self._variables["MLFLOW_TRACKING_URI"] = f"sqlite:///{scratch}/tracking/mlflow.db"
+                if learner := resources.get("nbgrader", {}).get("student"):
+                    self._variables["CIVICML_LEARNER"] = learner
+            self._variables |= self.environment
             try:
                 self._run(nb, resources, km)
             finally:
@@ -99,6 +111,7 @@ class GuardedExecute(Execute):  # type: ignore[misc]
 
     def start_new_kernel(self, **kwargs: object) -> None:
         """Start the kernel without our terminal: what it says below Python is for nobody."""
+        kwargs.setdefault("env", self._variables)
         kwargs.setdefault("stdout", subprocess.DEVNULL)
         kwargs.setdefault("stderr", subprocess.DEVNULL)
         super().start_new_kernel(**kwargs)

@@ -22,7 +22,6 @@ from civicml.autograder.settings import (
     LOGGER,
     course_directory,
     disk_trouble,
-    environment,
     gradebook_trouble,
     is_machine_trouble,
     open_gradebook,
@@ -131,11 +130,12 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
                 self.trouble = error
                 raise
 
-    run = OneSubmission(coursedir=directory, config=settings, log=logging.getLogger(LOGGER))
+    with_variables = copy.deepcopy(settings)
+    with_variables.GuardedExecute.environment = variables
+    run = OneSubmission(coursedir=directory, config=with_variables, log=logging.getLogger(LOGGER))
     run.force = True
     try:
-        with environment(variables):
-            run.start()
+        run.start()
     except Exception as error:
         trouble = run.trouble or error
         if is_machine_trouble(trouble):

@@ -9,9 +9,8 @@ import errno
 import logging
 import os
 import sqlite3
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,7 +117,8 @@ def open_gradebook(settings: "Config") -> "Iterator[Gradebook]":
     from nbgrader.coursedir import CourseDirectory
 
     directory = CourseDirectory(config=settings, log=logging.getLogger(LOGGER))
-    with said_plainly(directory.db_url), _alembic_on_path():
+    with said_plainly(directory.db_url):
+        _prepare_new(directory.db_url)
         gradebook = Gradebook(directory.db_url, directory.course_id)
         try:
             yield gradebook
@@ -210,7 +210,7 @@ def logging_to(file: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables while the block runs."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -224,10 +224,29 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-@contextmanager
-def _alembic_on_path() -> Iterator[None]:
-    # A new gradebook asks the command `alembic`, which is beside the Python that runs this.
-    here = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", os.defpath)
-    with environment({"PATH": path if here in path.split(os.pathsep) else os.pathsep.join((here, path))}):
-        yield
+def _prepare_new(database: str) -> None:
+    """Note in an empty database which of nbgrader's migrations it is at.
+
+    nbgrader does so by starting the command ``alembic``, which takes seconds and must be on PATH.
+    """
+    import nbgrader.dbutil
+    import sqlalchemy
+    from alembic.config import Config as AlembicConfig
+    from alembic.script import ScriptDirectory
+
+    engine = sqlalchemy.create_engine(database)
+    try:
+        if sqlalchemy.inspect(engine).get_table_names():
+            return
+        migrations = AlembicConfig()
+        migrations.set_main_option("script_location", nbgrader.dbutil.ALEMBIC_DIR)
+        head = ScriptDirectory.from_config(migrations).get_current_head()
+        with engine.begin() as connection:
+            connection.execute(
+                sqlalchemy.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+            )
+            connection.execute(
+                sqlalchemy.text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": head}
+            )
+    finally:
+        engine.dispose()

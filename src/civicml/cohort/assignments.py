@@ -158,8 +158,8 @@ def _refuse_leaks(instructors: "NotebookNode", students: Path, week: Week) -> No
     if marker or shows(text, secret_lines(instructors)):
         raise CivicmlError(
             f"{week.name}'s student version would show {repr(marker) if marker else 'a line'} that only "
-            "instructors may see. Nothing was released; look for a hidden test or a solution in "
-            f"{week.folder} that is written twice, or outside its cell."
+            "instructors may see. Nothing was released; look at the markers and the metadata of the cells in "
+            f"{week.folder}/{NOTEBOOK}.ipynb."
         )
 
 

@@ -29,14 +29,19 @@ def check(what: str | None = None, folder: Path | None = None, cohort: Path | No
     Raises:
         CivicmlError: there is no such notebook, or it is not a lab.
     """
-    notebook = _find(what, (folder or Path.cwd()).expanduser())
+    notebook = find_lab(what, (folder or Path.cwd()).expanduser())
     with logging_to(None), tempfile.TemporaryDirectory(prefix="civicml-check-") as scratch:
         variables = scratch_variables(Path(scratch))
         del variables["IPYTHONDIR"]
         return check_notebook(notebook.resolve(), variables, _released(notebook, cohort))
 
 
-def _find(what: str | None, folder: Path) -> Path:
+def find_lab(what: str | None, folder: Path) -> Path:
+    """The notebook that a learner in `folder` means by `what`.
+
+    Raises:
+        CivicmlError: there is none, or more than one.
+    """
     name = f"{NOTEBOOK}.ipynb"
     if what is None:
         kits = folder.glob(f"modules/week*/{name}") if (folder / _KIT_FILE).is_file() else ()

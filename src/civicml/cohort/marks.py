@@ -194,6 +194,8 @@ def _week_progress(cohort: Cohort, week: Week, learner: str) -> WeekProgress:
 
 def _next(weeks: list[WeekProgress], now: datetime) -> str:
     open_weeks = [one for one in weeks if one.state == "not submitted"]
+    if all(one.state == "not released" for one in weeks):
+        return "Nothing has been released yet."
     if not open_weeks:
         waiting = [one.week.name for one in weeks if one.state == "submitted"]
         if waiting:
