@@ -85,10 +85,12 @@ def _autograded(course: Path) -> dict[str, dict[str, float]]:
         _write(course / "submitted" / name / "lab" / "lab.ipynb", notebook(answers))
         graded = api.autograde("lab", name)
         assert graded["success"], graded
-    with api.gradebook as gradebook:
+    from nbgrader.api import Gradebook
+
+    with Gradebook(settings.CourseDirectory.db_url) as gradebook:
         return {
             name: {
-                grade.cell_name: grade.score
+                grade.name: grade.auto_score
                 for grade in gradebook.find_submission_notebook("lab", "lab", name).grades
             }
             for name in made

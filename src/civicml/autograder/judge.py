@@ -12,15 +12,18 @@ import importlib
 import inspect
 import io
 import linecache
+import os
 import signal
 import sys
 import traceback
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from civicml.autograder.channel import Channel, ChannelError
 from civicml.autograder.remote import TESTS, Gone, Link, Refused, Remote, Watch, is_nan, is_plain_number
+from civicml.autograder.runs import Follower
 from civicml.autograder.values import NotData, Unreadable
 
 _MOST_PLACES = 5000
@@ -188,9 +191,12 @@ def _source_of(value: Any) -> str:
 class Judge:
     """Runs test cells, one after the other, in one namespace."""
 
-    def __init__(self, channel: Channel, told: dict[str, Any]) -> None:
+    def __init__(self, channel: Channel, told: dict[str, Any], store: Path | None) -> None:
+        os.environ.update(told["variables"])
         self.places = Places(told["places"])
         self.link = Link(channel, trusting=False, watch=self.places)
+        self._runs = Follower(store, lambda what: self.link.ask({"do": what}, (), f":{what}"))
+        self.link.after_call = self._runs.follow
         self.names = Namespace(self.link, told["names"])
         sys.modules[TESTS] = types.ModuleType(TESTS)
         inspect.getsource = _source_of
@@ -206,6 +212,7 @@ class Judge:
         result = None
         try:
             with contextlib.redirect_stdout(printed):
+                self._runs.follow()
                 result = self._run(source, file)
             verdict["status"] = "done"
             verdict["result"] = _shown(result)
@@ -295,7 +302,7 @@ def _lines_of(error: BaseException) -> Iterator[tuple[str, int]]:
         step = step.tb_next
 
 
-def run(control: Channel, data: Channel) -> None:
+def run(control: Channel, data: Channel, store: Path | None) -> None:
     """Serve the grader until it goes away."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     judge: Judge | None = None
@@ -303,7 +310,7 @@ def run(control: Channel, data: Channel) -> None:
         try:
             message, _ = control.receive()
             if message["op"] == "prepare":
-                judge = Judge(data, message)
+                judge = Judge(data, message, store)
                 control.send({})
             elif judge is not None:
                 verdict = judge.test(message)

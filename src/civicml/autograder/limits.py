@@ -59,6 +59,8 @@ class Settings:
     tests_environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     """(name, path on this machine) of files that lie beside the notebook."""
+    store: str = ""
+    """Inside the jail, an empty MLflow store that each submission gets a copy of."""
     sandbox: bool = True
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Worker:
                 "tests_environment": dict(settings.tests_environment),
                 "limits": asdict(settings.limits),
                 "sandbox": settings.sandbox,
+                "store": settings.store,
                 "folder": self._folder.name,
                 "groups": self._group.procs if self._group else [],
             }
@@ -170,8 +171,13 @@ class Grader:
         self.places = session.learned
         return session.learned
 
-    def grade(self, path: Path) -> Result:
-        """Grade one notebook; whatever it holds, a result comes back."""
+    def grade(self, path: Path, variables: Mapping[str, str] | None = None) -> Result:
+        """Grade one notebook; whatever it holds, a result comes back.
+
+        Args:
+            path: the submitted file.
+            variables: of the environment, for this submission alone: whose it is.
+        """
         began = time.monotonic()
         try:
             cells, notes = restore(read_submission(path, self.settings.limits), self.lab)
@@ -184,7 +190,7 @@ class Grader:
             try:
                 if self.places is None:
                     self.learn()
-                session = self._session(cells, self.places)
+                session = self._session(cells, self.places, variables)
                 session.run()
             except (WorkerDied, Closed):
                 self.close()
@@ -213,14 +219,16 @@ class Grader:
             self.worker.close()
             self.worker = None
 
-    def _session(self, cells: Any, places: dict[str, list[str]] | None) -> Session:
+    def _session(
+        self, cells: Any, places: dict[str, list[str]] | None, variables: Mapping[str, str] | None = None
+    ) -> Session:
         self.start()
         worker = self.worker
         if worker is None:
             raise WorkerDied
         if not worker.told:
             worker.wait_until_ready()
-        return Session(worker, self.lab, cells, self.settings.limits, places, self._files)
+        return Session(worker, self.lab, cells, self.settings.limits, places, self._files, dict(variables or {}))
 
 
 class Pool:
@@ -248,8 +256,15 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def grade(self, submissions: Iterable[Path]) -> Iterator[Result]:
-        """Results as they come; no more are kept than there are workers."""
+    def grade(
+        self, submissions: Iterable[Path], variables: Callable[[Path], Mapping[str, str]] | None = None
+    ) -> Iterator[Result]:
+        """Results as they come; no more are kept than there are workers.
+
+        Args:
+            submissions: notebooks.
+            variables: gives the environment's variables for a submission, such as whose it is.
+        """
         waiting: queue.Queue[Path | None] = queue.Queue(maxsize=len(self._graders))
         done: queue.Queue[Result | BaseException | None] = queue.Queue(maxsize=len(self._graders))
         stop = threading.Event()
@@ -267,7 +282,7 @@ class Pool:
                 if stop.is_set():
                     continue
                 try:
-                    done.put(grader.grade(path))
+                    done.put(grader.grade(path, variables(path) if variables else None))
                 except BaseException as error:
                     done.put(error)
             done.put(None)

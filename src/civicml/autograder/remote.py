@@ -86,6 +86,7 @@ class Link:
         self.trusting = trusting
         self.watch = watch or Watch()
         self.serve_more: Callable[[dict[str, Any], list[Any]], Any] | None = None
+        self.after_call: Callable[[], None] = lambda: None
         self.calls = 0
         self._objects: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
@@ -452,9 +453,12 @@ def _stand_in_kind(name: str, operations: frozenset[str]) -> type[Remote]:
 
 
 def _calling(self: Remote, *values: Any, **named: Any) -> Any:
-    self._civicml_link.calls += 1
-    told = {"names": list(named)}
-    return _ask(self, "call", told, (*values, *named.values()), "()")
+    link = self._civicml_link
+    link.calls += 1
+    try:
+        return _ask(self, "call", {"names": list(named)}, (*values, *named.values()), "()")
+    finally:
+        link.after_call()
 
 
 def _operating(name: str) -> Any:

@@ -203,7 +203,7 @@ def _kept_flags(path: str) -> int:
 # --- one child ----------------------------------------------------------------------------------
 
 
-def enter(root: str, limits: Limits, keep_open: tuple[int, ...], groups: tuple[int, ...] = ()) -> None:
+def enter(root: str, limits: Limits, keep_open: tuple[int, ...], groups: tuple[int, ...] = (), *, nobody: bool = True) -> None:
     """Shut the calling process in, for good: it must be the first of its process namespace.
 
     Args:
@@ -211,6 +211,7 @@ def enter(root: str, limits: Limits, keep_open: tuple[int, ...], groups: tuple[i
         limits: what it may use.
         keep_open: descriptors that stay open; 0 to 2 stay too, everything else is closed.
         groups: open ``cgroup.procs`` files to join, where there are any.
+        nobody: when started as root, go on as a user who owns nothing.
     """
     die_with_parent()
     os.setsid()
@@ -229,7 +230,7 @@ def enter(root: str, limits: Limits, keep_open: tuple[int, ...], groups: tuple[i
     _pivot(root)
     for name, most in _resource_limits(limits).items():
         resource.setrlimit(name, (most, most))
-    _drop_privileges()
+    _drop_privileges(nobody=nobody)
 
 
 def _pivot(root: str) -> None:
@@ -266,11 +267,11 @@ def _resource_limits(limits: Limits) -> dict[int, int]:
     }
 
 
-def _drop_privileges() -> None:
+def _drop_privileges(*, nobody: bool) -> None:
     for capability in range(64):
         if _libc is not None and _libc.prctl(_BOUNDING_DROP, capability, 0, 0, 0):
             break
-    if os.getuid() == 0:
+    if nobody and os.getuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)

@@ -57,6 +57,7 @@ class Session:
     limits: Limits
     places: dict[str, list[str]] | None
     files: dict[str, bytes] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.verdicts: list[Verdict] = []
@@ -107,8 +108,9 @@ class Session:
                 end.close()
         self._answer = Channel(answer[0], self.limits.output_bytes * 4 + (8 << 20))
         self._judge = Channel(judge[0], 64 << 20)
-        self._answer.send({"op": "prepare", "files": list(self.files)}, list(self.files.values()))
-        self._judge.send({"op": "prepare", "names": as_message(self.lab.names), "places": self.places})
+        self._answer.send({"op": "prepare", "files": list(self.files), "variables": self.variables}, list(self.files.values()))
+        names = as_message(self.lab.names)
+        self._judge.send({"op": "prepare", "names": names, "places": self.places, "variables": self.variables})
         start = time.monotonic() + 60
         self._answer.receive(start)
         self._judge.receive(start)

@@ -119,6 +119,7 @@ class _Zygote:
             os._exit(1)
 
     def _become(self, kind: str, descriptors: list[int]) -> None:
+        from civicml.autograder import runs
         from civicml.autograder.channel import Channel
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -126,7 +127,9 @@ class _Zygote:
             signal.signal(signal.SIGINT, lambda *_: None)
         limits = self._limits
         if self._told["sandbox"]:
-            sandbox.enter(self._roots[kind], limits, tuple(descriptors), tuple(self._groups) if kind == "answer" else ())
+            groups = tuple(self._groups) if kind == "answer" else ()
+            # Sealed tables can be read by their owner alone, so the tests stay that user.
+            sandbox.enter(self._roots[kind], limits, tuple(descriptors), groups, nobody=kind == "answer")
             home = sandbox.HOME
         else:
             home = tempfile.mkdtemp(prefix="run-", dir=self._told["folder"])
@@ -136,20 +139,21 @@ class _Zygote:
             os.environ.pop(name, None)
         plain = {"HOME": home, "USER": "learner", "TMPDIR": "/tmp", "PATH": _PATH, "IPYTHONDIR": f"{home}/.ipython"}  # noqa: S108
         os.environ.update({**plain, **own})
+        store = runs.own_store(self._told["store"], home) if self._told["store"] else None
         control, data = (Channel(socket.socket(fileno=number)) for number in descriptors)
         _reseed()
         if kind == "answer":
             from civicml.autograder import answer
 
             answer.clean_start(self._shell)
-            answer.run(self._shell, control, data, limits)
+            answer.run(self._shell, control, data, limits, store)
         else:
             from civicml.autograder import judge
 
             quiet = os.open("/dev/null", os.O_RDWR)
             for number in (1, 2):
                 os.dup2(quiet, number)
-            judge.run(control, data)
+            judge.run(control, data, store)
         os._exit(0)
 
     def _end(self, pid: int) -> None:
