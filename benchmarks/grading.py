@@ -187,7 +187,10 @@ def main() -> None:
             for tuned in [] if told.without_nbgrader else [False, True][: 1 + told.tuned]:
                 theirs = stock(lab, told.submissions, Path(name), tuned=tuned)
                 shown = "nbgrader tuned" if tuned else "nbgrader as shipped"
-                print(f"{kind}: {shown} {theirs:.2f} s: x{theirs / one:.1f} (one worker), x{theirs / two:.1f} (two)", flush=True)
+                print(
+                    f"{kind}: {shown} {theirs:.2f} s: x{theirs / one:.1f} (one worker), x{theirs / two:.1f} (two)",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

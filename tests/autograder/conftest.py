@@ -24,7 +24,9 @@ LIMITS = Limits(
     processes=24,
     open_files=256,
 )
-SETTINGS = Settings(limits=LIMITS, imports=("numpy", "pandas", "pyarrow", "sklearn.linear_model", "matplotlib.pyplot"))
+SETTINGS = Settings(
+    limits=LIMITS, imports=("numpy", "pandas", "pyarrow", "sklearn.linear_model", "matplotlib.pyplot")
+)
 
 Submit = Callable[..., dict[str, Any]]
 
@@ -72,7 +74,9 @@ def shown_to_learners(result: Result) -> str:
     """Everything of a result that a learner may get to see, as one text."""
     cells = result.notebook.get("cells", [])
     own = [c for c in cells if not c["metadata"].get("nbgrader", {}).get("grade")]
-    return json.dumps([[c.get("outputs") for c in own], [v.message for v in result.verdicts], result.flags, result.problem])
+    return json.dumps(
+        [[c.get("outputs") for c in own], [v.message for v in result.verdicts], result.flags, result.problem]
+    )
 
 
 def lost(result: Result) -> dict[str, str]:

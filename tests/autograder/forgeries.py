@@ -70,7 +70,13 @@ def test_moved_first(notebook, path):
 
 
 def tests_before_answers_swapped(notebook, path):
-    own = {"cell_type": "code", "id": "own", "metadata": {}, "source": "longest, share = 8, 0.4", "outputs": []}
+    own = {
+        "cell_type": "code",
+        "id": "own",
+        "metadata": {},
+        "source": "longest, share = 8, 0.4",
+        "outputs": [],
+    }
     place = notebook["cells"].index(cell(notebook, "q2"))
     notebook["cells"].insert(place, own)
     write(notebook, path)
@@ -98,7 +104,13 @@ def metadata_no_dictionary(notebook, path):
 
 def foreign_cells(notebook, path):
     marking = {"grade_id": "q99_test", "grade": True, "points": 99, "solution": False, "locked": True}
-    own = {"cell_type": "code", "id": "q99", "metadata": {"nbgrader": marking}, "source": "pass", "outputs": []}
+    own = {
+        "cell_type": "code",
+        "id": "q99",
+        "metadata": {"nbgrader": marking},
+        "source": "pass",
+        "outputs": [],
+    }
     notebook["cells"].append(own)
     write(notebook, path)
 
@@ -132,7 +144,10 @@ def setup_edited(notebook, path):
 
 
 def outputs_forged(notebook, path):
-    forged = {"output_type": "execute_result", "data": {"text/plain": "10", "text/html": "<script>1</script>"}}
+    forged = {
+        "output_type": "execute_result",
+        "data": {"text/plain": "10", "text/html": "<script>1</script>"},
+    }
     for each in notebook["cells"]:
         if each["cell_type"] == "code":
             each["outputs"] = [{**forged, "metadata": {}, "execution_count": 1}]

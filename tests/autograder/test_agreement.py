@@ -32,7 +32,14 @@ def notebook(answers: dict[str, str]) -> dict[str, Any]:
 
 
 def _cell(source: str, name: str, **flags: Any) -> dict[str, Any]:
-    marking = {"grade_id": name, "grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
+    marking = {
+        "grade_id": name,
+        "grade": False,
+        "solution": False,
+        "locked": False,
+        "task": False,
+        "schema_version": 3,
+    }
     return {
         "cell_type": "code", "id": name, "metadata": {"nbgrader": marking | flags}, "source": source,
         "outputs": [], "execution_count": None,

@@ -50,11 +50,18 @@ def surroundings(tmp_path: Path) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", CODE)
 def test_code_attack(
-    name: str, grader: Grader, submission: Submit, surroundings: dict[str, Any], tmp_path: Path, monkeypatch: Any
+    name: str,
+    grader: Grader,
+    submission: Submit,
+    surroundings: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: Any,
 ) -> None:
     monkeypatch.setenv("CIVICML_TEST_SECRET", TOKEN)
     attack = CODE[name]
-    sources = {key: _filled(attack[key], surroundings) for key in attack if key[0] == "q" or key in ("first", "last")}
+    sources = {
+        key: _filled(attack[key], surroundings) for key in attack if key[0] == "q" or key in ("first", "last")
+    }
     path = tmp_path / "lab.ipynb"
     path.write_text(json.dumps(submission(**sources)), encoding="utf-8")
 
@@ -64,7 +71,9 @@ def test_code_attack(
     if "loses" in attack:
         assert losses == set(attack["loses"]), _explained(result)
     else:
-        assert set(attack["must_lose"]) <= losses <= {*attack["must_lose"], *attack["may_lose"]}, _explained(result)
+        assert set(attack["must_lose"]) <= losses <= {*attack["must_lose"], *attack["may_lose"]}, _explained(
+            result
+        )
     assert [v.status for v in result.verdicts if v.name == "memo"] == ["manual"]
     for secret in (TOKEN, "HIDDEN-TEXT-7431", *attack.get("absent", ())):
         assert json.dumps(secret)[1:-1] not in seen
@@ -106,7 +115,9 @@ def _filled(source: str, surroundings: dict[str, Any]) -> str:
 
 
 def _explained(result: Any) -> str:
-    return "\n".join([*(f"{v.name} {v.status}: {v.message} | {v.detail}" for v in result.verdicts), *result.flags])
+    return "\n".join(
+        [*(f"{v.name} {v.status}: {v.message} | {v.detail}" for v in result.verdicts), *result.flags]
+    )
 
 
 def _left_behind() -> list[str]:

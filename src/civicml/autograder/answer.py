@@ -63,7 +63,9 @@ def run(shell: GradingShell, control: Channel, data: Channel, limits: Limits, st
             return
 
 
-def _obey(shell: GradingShell, below: list[int], message: dict[str, Any], parts: list[memoryview]) -> dict[str, Any]:
+def _obey(
+    shell: GradingShell, below: list[int], message: dict[str, Any], parts: list[memoryview]
+) -> dict[str, Any]:
     if message["op"] == "prepare":
         os.environ.update(message["variables"])
         for name, part in zip(message["files"], parts, strict=True):

@@ -184,7 +184,9 @@ def _source_of(value: Any) -> str:
     """`inspect.getsource`, also of what a learner defined."""
     if isinstance(value, Remote):
         link = value._civicml_link
-        return str(link.ask({"do": "source", "of": value._civicml_number}, (), value._civicml_path + ":source"))
+        return str(
+            link.ask({"do": "source", "of": value._civicml_number}, (), value._civicml_path + ":source")
+        )
     return _getsource(value)
 
 
@@ -284,7 +286,9 @@ def _failure(error: BaseException, source: str, file: str) -> dict[str, Any]:
     own = isinstance(error, Refused | Unreadable | NotData)
     shown = traceback.format_exception_only(type(error), error)
     place = f"line {lines[-1]} of {file[1:-1]}" if lines else file[1:-1]
-    quoted = source.splitlines()[lines[-1] - 1].strip() if lines and lines[-1] <= len(source.splitlines()) else ""
+    quoted = (
+        source.splitlines()[lines[-1] - 1].strip() if lines and lines[-1] <= len(source.splitlines()) else ""
+    )
     return {
         "error": "AssertionError" if own else type(error).__name__,
         "message": text[:_LONGEST_MESSAGE],

@@ -81,13 +81,16 @@ def read_settings(path: Path) -> Settings:
         raise CivicmlError(f"'{path}' has an unknown section [{min(unknown)}].")
     worker = told.get("worker", {})
     imports, on_demand = worker.get("imports", []), worker.get("on_demand", {})
-    good = isinstance(imports, list) and isinstance(on_demand, dict) and set(worker) <= {"imports", "on_demand"}
+    good = (
+        isinstance(imports, list) and isinstance(on_demand, dict) and set(worker) <= {"imports", "on_demand"}
+    )
     if not good or not all(isinstance(modules, list) for modules in on_demand.values()):
         raise CivicmlError(f"'{path}': [worker] takes a list 'imports' and a table 'on_demand' of lists.")
     return Settings(
         limits=_read_limits(told.get("limits", {}), path),
         imports=tuple(map(str, imports)) or Settings.imports,
-        on_demand=tuple((name, tuple(map(str, modules))) for name, modules in on_demand.items()) or Settings.on_demand,
+        on_demand=tuple((name, tuple(map(str, modules))) for name, modules in on_demand.items())
+        or Settings.on_demand,
     )
 
 

@@ -44,7 +44,9 @@ def read_names(cells: Iterable[tuple[int, str, str]]) -> Names:
         cells: (number, kind, source); the kind is ``learner``, ``lab`` or ``test``.
     """
     parsed = [(number, kind, source, parse(source)) for number, kind, source in cells]
-    learners = tuple((number, tuple(sorted(touched(tree)))) for number, kind, _, tree in parsed if kind == "learner")
+    learners = tuple(
+        (number, tuple(sorted(touched(tree)))) for number, kind, _, tree in parsed if kind == "learner"
+    )
     theirs = {name for _, names in learners for name in names}
     imports = {
         name: target
@@ -90,14 +92,18 @@ def touched(tree: ast.Module) -> set[str]:
 def used(source: str) -> set[str]:
     """Every name that a cell reads, at any depth."""
     return {
-        node.id for node in ast.walk(parse(source)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        node.id
+        for node in ast.walk(parse(source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
 
 
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         yield child
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | ast.comprehension):
+        if not isinstance(
+            child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | ast.comprehension
+        ):
             yield from _outside_functions(child)
 
 
@@ -130,7 +136,9 @@ def _imports(trees: Iterable[ast.Module]) -> dict[str, tuple[str, str] | None]:
             pairs: list[tuple[str, tuple[str, str]]] = []
             if isinstance(node, ast.Import):
                 pairs = [
-                    (a.asname, (a.name, "")) if a.asname else (a.name.partition(".")[0], (a.name.partition(".")[0], ""))
+                    (a.asname, (a.name, ""))
+                    if a.asname
+                    else (a.name.partition(".")[0], (a.name.partition(".")[0], ""))
                     for a in node.names
                 ]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -206,7 +206,13 @@ class Grader:
                 attempts=attempt,
             )
         voided = tuple(
-            Verdict(c.name, "manual" if c.manual else "void", None if c.manual else 0.0, c.points, "This could not be tested.")
+            Verdict(
+                c.name,
+                "manual" if c.manual else "void",
+                None if c.manual else 0.0,
+                c.points,
+                "This could not be tested.",
+            )
             for c in self.lab.cells
             if c.graded
         )
@@ -228,7 +234,9 @@ class Grader:
             raise WorkerDied
         if not worker.told:
             worker.wait_until_ready()
-        return Session(worker, self.lab, cells, self.settings.limits, places, self._files, dict(variables or {}))
+        return Session(
+            worker, self.lab, cells, self.settings.limits, places, self._files, dict(variables or {})
+        )
 
 
 class Pool:

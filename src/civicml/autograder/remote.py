@@ -196,7 +196,8 @@ class Link:
         if self.trusting and "random" in message:
             _restore_random_state(Reader(received[-1]).read(message["random"]))
         values = [
-            Reader(own, self.resolve).read(node) for node, own in zip(nodes, received[: len(nodes)], strict=True)
+            Reader(own, self.resolve).read(node)
+            for node, own in zip(nodes, received[: len(nodes)], strict=True)
         ]
         if not self.trusting:
             result = self._do_carefully(message, values)
@@ -222,7 +223,9 @@ class Link:
             reply["same" if same else "value"] = same[0] if same else writer.write(result)
         return reply
 
-    def _changed(self, values: list[Any], nodes: list[Node], parts: list[list[Any]], writer: Writer) -> list[Any]:
+    def _changed(
+        self, values: list[Any], nodes: list[Node], parts: list[list[Any]], writer: Writer
+    ) -> list[Any]:
         changed = []
         for place, value in enumerate(values):
             if not _mutable(value):
@@ -265,11 +268,21 @@ class Link:
             names = [str(name) for name in message["names"]]
             plain = values[: len(values) - len(names)]
             return subject(*plain, **dict(zip(names, values[len(plain) :], strict=True)))
-        if message["do"] == "operate" and message["name"] in ("__next__", "__iter__", "__len__", "__getitem__"):
+        if message["do"] == "operate" and message["name"] in (
+            "__next__",
+            "__iter__",
+            "__len__",
+            "__getitem__",
+        ):
             return _OPERATIONS[message["name"]](subject, *values)
         if message["do"] == "get" and not str(message["name"]).startswith("_") and _made_by_a_test(subject):
             return getattr(subject, str(message["name"]))
-        if message["do"] == "get" and message["name"] in ("__name__", "__qualname__", "__module__", "__doc__"):
+        if message["do"] == "get" and message["name"] in (
+            "__name__",
+            "__qualname__",
+            "__module__",
+            "__doc__",
+        ):
             return getattr(subject, message["name"])
         raise AttributeError("This object of the tests can only be called.")
 
@@ -440,7 +453,10 @@ def _ask(stand_in: Remote, do: str, told: dict[str, Any], values: tuple[Any, ...
 @functools.lru_cache(maxsize=4096)
 def _stand_in_kind(name: str, operations: frozenset[str]) -> type[Remote]:
     # A class is given a text and a module of its own when it is made, which would hide these two.
-    methods: dict[str, Any] = {"__slots__": (), **{key: vars(Remote)[key] for key in ("__doc__", "__module__")}}
+    methods: dict[str, Any] = {
+        "__slots__": (),
+        **{key: vars(Remote)[key] for key in ("__doc__", "__module__")},
+    }
     for operation in operations:
         if operation == "__call__":
             methods[operation] = _calling
@@ -467,7 +483,9 @@ def _operating(name: str) -> Any:
             values = ()
         step = "[]" if name in ("__getitem__", "__next__") else f":{name}"
         result = _ask(self, "operate", {"name": name}, values, step)
-        expected = {"__len__": int, "__float__": float, "__int__": int, "__str__": str, "__repr__": str}.get(name)
+        expected = {"__len__": int, "__float__": float, "__int__": int, "__str__": str, "__repr__": str}.get(
+            name
+        )
         if expected is not None and type(result) is not expected:
             raise TypeError(f"{name} gave no {expected.__name__}.")
         if name in ("__contains__",) and not self._civicml_link.watch.may_compare(self._civicml_path):
@@ -583,7 +601,13 @@ def _signature(value: Any) -> list[Any]:
         return None if annotation is empty else getattr(annotation, "__name__", str(annotation))
 
     parameters = [
-        [p.name, int(p.kind), p.default is not empty, None if p.default is empty else p.default, shown(p.annotation)]
+        [
+            p.name,
+            int(p.kind),
+            p.default is not empty,
+            None if p.default is empty else p.default,
+            shown(p.annotation),
+        ]
         for p in found.parameters.values()
     ]
     return [parameters, shown(found.return_annotation)]

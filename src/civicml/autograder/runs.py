@@ -26,7 +26,9 @@ def own_store(template: str, home: str) -> Path:
     store = folder / "mlflow.db"
     shutil.copyfile(template, store)
     with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute("UPDATE experiments SET artifact_location = ?", ((folder / "artifacts" / "0").as_uri(),))
+        connection.execute(
+            "UPDATE experiments SET artifact_location = ?", ((folder / "artifacts" / "0").as_uri(),)
+        )
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{store}"
     return store
 

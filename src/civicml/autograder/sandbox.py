@@ -38,7 +38,15 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 # What a Python, a shell and a font renderer read; no home, no /var, no /run, no /sys.
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32")
-_SETTINGS = ("ld.so.cache", "ld.so.conf", "fonts", "localtime", "alternatives", "mime.types", "ssl/openssl.cnf")
+_SETTINGS = (
+    "ld.so.cache",
+    "ld.so.conf",
+    "fonts",
+    "localtime",
+    "alternatives",
+    "mime.types",
+    "ssl/openssl.cnf",
+)
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
@@ -203,7 +211,14 @@ def _kept_flags(path: str) -> int:
 # --- one child ----------------------------------------------------------------------------------
 
 
-def enter(root: str, limits: Limits, keep_open: tuple[int, ...], groups: tuple[int, ...] = (), *, nobody: bool = True) -> None:
+def enter(
+    root: str,
+    limits: Limits,
+    keep_open: tuple[int, ...],
+    groups: tuple[int, ...] = (),
+    *,
+    nobody: bool = True,
+) -> None:
     """Shut the calling process in, for good: it must be the first of its process namespace.
 
     Args:
@@ -303,7 +318,13 @@ class Group:
         self.folders: list[Path] = []
         self.why = ""
         for kind, files in (
-            ("memory", {"memory.limit_in_bytes": limits.memory_bytes, "memory.memsw.limit_in_bytes": limits.memory_bytes}),
+            (
+                "memory",
+                {
+                    "memory.limit_in_bytes": limits.memory_bytes,
+                    "memory.memsw.limit_in_bytes": limits.memory_bytes,
+                },
+            ),
             ("pids", {"pids.max": limits.processes}),
         ):
             try:
@@ -409,13 +430,30 @@ def _try_walls() -> None:
     enter(root, Limits(), ())
     print("limits\tok")
     told = Path("/proc/self/status")
-    state = dict(line.split(":\t", 1) for line in told.read_text().splitlines() if ":\t" in line) if told.exists() else {}
-    print("proc\t" + ("ok" if state and len([p for p in os.listdir("/proc") if p.isdigit()]) == 1 else "not mounted"))
-    print("root\t" + ("ok" if not _writable("/usr/x") and not Path("/root/.").glob("*").__next__ is None else "writable"))
-    print("user\t" + ("ok" if os.getuid() and int(state.get("CapEff", "0"), 16) == 0 else "capabilities are left"))
+    state = (
+        dict(line.split(":\t", 1) for line in told.read_text().splitlines() if ":\t" in line)
+        if told.exists()
+        else {}
+    )
+    print(
+        "proc\t"
+        + ("ok" if state and len([p for p in os.listdir("/proc") if p.isdigit()]) == 1 else "not mounted")
+    )
+    print(
+        "root\t"
+        + ("ok" if not _writable("/usr/x") and not Path("/root/.").glob("*").__next__ is None else "writable")
+    )
+    print(
+        "user\t"
+        + ("ok" if os.getuid() and int(state.get("CapEff", "0"), 16) == 0 else "capabilities are left")
+    )
     print("privileges\t" + ("ok" if state.get("NoNewPrivs", "1").strip() == "1" else "may be gained"))
     print("network\t" + ("ok" if _unreachable() else "reachable"))
-    print("filter\t" + (seccomp.supported() or ("ok" if state.get("Seccomp", "2").strip() == "2" else "not active")), flush=True)
+    print(
+        "filter\t"
+        + (seccomp.supported() or ("ok" if state.get("Seccomp", "2").strip() == "2" else "not active")),
+        flush=True,
+    )
     os._exit(0)
 
 

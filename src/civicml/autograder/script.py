@@ -54,7 +54,9 @@ class Cell:
     def hides(self, line: int) -> bool:
         """Whether a line of the text, counted from 1, is in a hidden test."""
         return any(
-            self.source.count("\n", 0, region.start()) + 1 <= line <= self.source.count("\n", 0, region.end()) + 1
+            self.source.count("\n", 0, region.start()) + 1
+            <= line
+            <= self.source.count("\n", 0, region.end()) + 1
             for region in _HIDDEN.finditer(self.source)
         )
 
@@ -69,9 +71,7 @@ class Script:
     @cached_property
     def names(self) -> Names:
         """Whose each name is."""
-        return read_names(
-            (cell.number, cell.kind, cell.source) for cell in self.cells if cell.kind != "text"
-        )
+        return read_names((cell.number, cell.kind, cell.source) for cell in self.cells if cell.kind != "text")
 
     @cached_property
     def by_name(self) -> dict[str, Cell]:
@@ -92,7 +92,8 @@ class Script:
         return frozenset(
             test.number
             for place, test in enumerate(tests)
-            if touched(parse(test.source)) & {name for later in tests[place + 1 :] for name in used(later.source)}
+            if touched(parse(test.source))
+            & {name for later in tests[place + 1 :] for name in used(later.source)}
         )
 
     @cached_property
@@ -114,7 +115,9 @@ def read_script(path: Path) -> Script:
     except OSError as error:
         raise CivicmlError(f"The lab '{path}' cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CivicmlError(f"'{path}' is not a lab that can be graded: {type(error).__name__}: {error}.") from error
+        raise CivicmlError(
+            f"'{path}' is not a lab that can be graded: {type(error).__name__}: {error}."
+        ) from error
     names = [cell.name for cell in cells if cell.name]
     doubled = next((name for name in names if names.count(name) > 1), None)
     if doubled is not None:
@@ -129,7 +132,13 @@ def _lab_cell(number: int, cell: dict[str, Any]) -> Cell:
     named = bool(graded or solution or marking.get("locked") or task)
     kind: Kind = "text"
     if cell["cell_type"] == "code":
-        kind = "test" if graded and not solution else "learner" if solution or not marking.get("locked") else "lab"
+        kind = (
+            "test"
+            if graded and not solution
+            else "learner"
+            if solution or not marking.get("locked")
+            else "lab"
+        )
     return Cell(
         kind=kind,
         source=_joined(cell["source"]),
@@ -180,7 +189,9 @@ def _received(path: Path, limits: Limits) -> bytes:
             raise Unreadable(f"{path.name} is also a file somewhere else (a hard link).")
         if told.st_size > limits.notebook_bytes:
             most = limits.notebook_bytes >> 20
-            raise Unreadable(f"{path.name} has {told.st_size >> 20} MB; {most} MB are accepted. Clear its outputs.")
+            raise Unreadable(
+                f"{path.name} has {told.st_size >> 20} MB; {most} MB are accepted. Clear its outputs."
+            )
         return file.read(limits.notebook_bytes + 1)
 
 
@@ -257,7 +268,9 @@ def restore(cells: list[dict[str, Any]], lab: Script) -> tuple[tuple[Cell, ...],
     return tuple(result), tuple(notes)
 
 
-def _recognised(cells: list[dict[str, Any]], lab: Script) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
+def _recognised(
+    cells: list[dict[str, Any]], lab: Script
+) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
     notes: list[str] = []
     named = {_name(cell) for cell in cells}
     lost = {cell.id: cell.name for cell in lab.cells if cell.name and cell.id and cell.name not in named}
@@ -299,7 +312,11 @@ def _compare_marking(cell: dict[str, Any], lab: Cell, notes: list[str]) -> None:
 
 def _shaped(cell: dict[str, Any], lab: Cell | None, notes: list[str]) -> Cell:
     if lab is None:
-        metadata = {key: value for key, value in cell["metadata"].items() if key not in ("nbgrader", "civicml_after_tests")}
+        metadata = {
+            key: value
+            for key, value in cell["metadata"].items()
+            if key not in ("nbgrader", "civicml_after_tests")
+        }
         kind: Kind = "learner" if cell["cell_type"] == "code" else "text"
         return Cell(kind, cell["source"], metadata, cell["cell_type"])
     if lab.kind in ("test", "lab") or (lab.kind == "text" and not lab.manual):

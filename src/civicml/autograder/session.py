@@ -108,9 +108,14 @@ class Session:
                 end.close()
         self._answer = Channel(answer[0], self.limits.output_bytes * 4 + (8 << 20))
         self._judge = Channel(judge[0], 64 << 20)
-        self._answer.send({"op": "prepare", "files": list(self.files), "variables": self.variables}, list(self.files.values()))
+        self._answer.send(
+            {"op": "prepare", "files": list(self.files), "variables": self.variables},
+            list(self.files.values()),
+        )
         names = as_message(self.lab.names)
-        self._judge.send({"op": "prepare", "names": names, "places": self.places, "variables": self.variables})
+        self._judge.send(
+            {"op": "prepare", "names": names, "places": self.places, "variables": self.variables}
+        )
         start = time.monotonic() + 60
         self._answer.receive(start)
         self._judge.receive(start)
@@ -209,7 +214,9 @@ class Session:
         else:
             told, why = self._ask_judge(cell)
             if told is None or told.get("gone"):
-                self.flags.append(f"{cell.name}: {why or 'the code ended or was stopped while it was tested'}")
+                self.flags.append(
+                    f"{cell.name}: {why or 'the code ended or was stopped while it was tested'}"
+                )
                 self._take_up_again(place, why)
         self._tested = self._tested or cell.visible != cell.source
         if told is not None and isinstance(told.get("places"), dict):
@@ -248,14 +255,20 @@ def judged(cell: Cell, told: dict[str, Any] | None, why: str, seconds: float) ->
         reason = why or str((told or {}).get("message", "")) or "no verdict"
         slow = "took more than" in why or "ended" in why
         status = "failed" if slow else "void"
-        message = "Your code took too long, or ended, before this test was done." if slow else "This could not be tested."
+        message = (
+            "Your code took too long, or ended, before this test was done."
+            if slow
+            else "This could not be tested."
+        )
         return Verdict(cell.name, status, 0.0, cell.points, message, False, reason, seconds)  # type: ignore[arg-type]
     if told["status"] == "done" and not why:
         return _done(cell, told, seconds)
     line = told.get("line", 0)
     hidden = cell.hides(line)
     detail = "\n".join(told.get("traceback", [])) or why
-    return Verdict(cell.name, "failed", 0.0, cell.points, _message(told, hidden, why), hidden, detail, seconds)
+    return Verdict(
+        cell.name, "failed", 0.0, cell.points, _message(told, hidden, why), hidden, detail, seconds
+    )
 
 
 def _done(cell: Cell, told: dict[str, Any], seconds: float) -> Verdict:
@@ -287,7 +300,11 @@ def _message(told: dict[str, Any], hidden: bool, why: str) -> str:
     if error == "AssertionError" and not told.get("from_learner"):
         return text[:_LONGEST_HIDDEN_MESSAGE] or "A hidden test of this question did not hold."
     # What a learner's own error says could carry what the test passed in.
-    return f"Your code raised {error} in a hidden test." if told.get("from_learner") else f"A hidden test met {error}."
+    return (
+        f"Your code raised {error} in a hidden test."
+        if told.get("from_learner")
+        else f"A hidden test met {error}."
+    )
 
 
 def _test_outputs(told: dict[str, Any] | None, verdict: Verdict) -> list[dict[str, Any]]:
@@ -301,7 +318,9 @@ def _test_outputs(told: dict[str, Any] | None, verdict: Verdict) -> list[dict[st
         outputs.append({"output_type": "error", "ename": name, "evalue": text, "traceback": lines})
     elif verdict.status == "partial" and told is not None:
         shown = {"text/plain": str(told["result"])}
-        outputs.append({"output_type": "execute_result", "execution_count": None, "data": shown, "metadata": {}})
+        outputs.append(
+            {"output_type": "execute_result", "execution_count": None, "data": shown, "metadata": {}}
+        )
     return outputs
 
 
@@ -337,11 +356,20 @@ def _clean_one(output: Any) -> dict[str, Any] | None:
         return None
     kind = output.get("output_type")
     if kind == "stream":
-        return {"output_type": "stream", "name": "stderr" if output.get("name") == "stderr" else "stdout", "text": _text(output.get("text"))}
+        return {
+            "output_type": "stream",
+            "name": "stderr" if output.get("name") == "stderr" else "stdout",
+            "text": _text(output.get("text")),
+        }
     if kind == "error":
         lines = output.get("traceback")
         trace = [_text(line) for line in lines[:100]] if isinstance(lines, list) else []
-        return {"output_type": "error", "ename": _text(output.get("ename")), "evalue": _text(output.get("evalue")), "traceback": trace}
+        return {
+            "output_type": "error",
+            "ename": _text(output.get("ename")),
+            "evalue": _text(output.get("evalue")),
+            "traceback": trace,
+        }
     if kind not in ("display_data", "execute_result") or not isinstance(output.get("data"), dict):
         return None
     data = {
@@ -361,4 +389,8 @@ def _text(value: Any) -> str:
     text = "".join(map(str, value)) if isinstance(value, list) else str(value)
     # Lone surrogates cannot be written to a file; other controls mean nothing in a notebook, save colours.
     text = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(mark for mark in text if mark >= " " or mark in "\n\t\r\x1b") if not text.isprintable() else text
+    return (
+        "".join(mark for mark in text if mark >= " " or mark in "\n\t\r\x1b")
+        if not text.isprintable()
+        else text
+    )

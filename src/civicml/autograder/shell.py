@@ -134,7 +134,9 @@ class _Bytes(io.RawIOBase):
 class _Publisher(DisplayPublisher):
     outputs = AnyTrait()
 
-    def publish(self, data: Any, metadata: Any = None, *, transient: Any = None, update: bool = False, **_: Any) -> None:
+    def publish(
+        self, data: Any, metadata: Any = None, *, transient: Any = None, update: bool = False, **_: Any
+    ) -> None:
         data, metadata = _as_json(data), metadata or {}
         display = (transient or {}).get("display_id")
         if update:
@@ -220,7 +222,8 @@ def _said(error: Any) -> str:
 
 def _as_json(data: dict[str, Any]) -> dict[str, Any]:
     return {
-        kind: base64.b64encode(value).decode() if isinstance(value, bytes) else value for kind, value in data.items()
+        kind: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        for kind, value in data.items()
     }
 
 

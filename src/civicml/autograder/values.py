@@ -346,7 +346,9 @@ def _write_array(writer: Writer, value: np.ndarray[Any, Any]) -> Node:
         ]
     plain = np.ndarray.view(value, np.ndarray)
     if plain.dtype.names is not None and not plain.dtype.hasobject:
-        columns = [[name, _write_array(writer, np.ascontiguousarray(plain[name]))] for name in plain.dtype.names]
+        columns = [
+            [name, _write_array(writer, np.ascontiguousarray(plain[name]))] for name in plain.dtype.names
+        ]
         return ["record", list(plain.shape), columns]
     text = _dtype_text(plain.dtype)
     if text is None:
@@ -355,13 +357,23 @@ def _write_array(writer: Writer, value: np.ndarray[Any, Any]) -> Node:
         return ["objects", list(plain.shape), writer.all(plain.ravel().tolist())]
     fortran = plain.ndim > 1 and plain.flags.f_contiguous and not plain.flags.c_contiguous
     flat = np.ascontiguousarray(plain.T if fortran else plain)
-    return ["array", text, list(plain.shape), fortran, writer.part(flat.reshape(-1).view(np.uint8).data if flat.size else b"")]
+    return [
+        "array",
+        text,
+        list(plain.shape),
+        fortran,
+        writer.part(flat.reshape(-1).view(np.uint8).data if flat.size else b""),
+    ]
 
 
-def _read_array(reader: Reader, text: str, shape: list[int], fortran: bool, number: int) -> np.ndarray[Any, Any]:
+def _read_array(
+    reader: Reader, text: str, shape: list[int], fortran: bool, number: int
+) -> np.ndarray[Any, Any]:
     kind = _plain_dtype(text)
     sizes = _shape(shape)
-    data = np.frombuffer(bytearray(reader.bytes(number)), dtype=kind) if kind.itemsize else np.empty(sizes, kind)
+    data = (
+        np.frombuffer(bytearray(reader.bytes(number)), dtype=kind) if kind.itemsize else np.empty(sizes, kind)
+    )
     return data.reshape(sizes[::-1]).T if fortran else data.reshape(sizes)
 
 
@@ -442,7 +454,12 @@ def _write_extension(writer: Writer, value: Any) -> Node:
     if isinstance(value, np.ndarray):
         return _write_array(writer, value)
     if isinstance(value, pd.Categorical):
-        return ["category", _write_array(writer, value.codes), _write_index(writer, value.categories), value.ordered]
+        return [
+            "category",
+            _write_array(writer, value.codes),
+            _write_index(writer, value.categories),
+            value.ordered,
+        ]
     if isinstance(value, pd.arrays.DatetimeArray):
         return ["moments", _write_array(writer, value._ndarray), None if value.tz is None else str(value.tz)]
     if isinstance(value, pd.arrays.TimedeltaArray):
@@ -456,7 +473,12 @@ def _write_extension(writer: Writer, value: Any) -> Node:
     if isinstance(value, pd.arrays.PeriodArray):
         return ["periods", _write_array(writer, value.asi8), value.freqstr]
     if isinstance(value, pd.arrays.IntervalArray):
-        return ["intervals", _write_index(writer, value.left), _write_index(writer, value.right), value.closed]
+        return [
+            "intervals",
+            _write_index(writer, value.left),
+            _write_index(writer, value.right),
+            value.closed,
+        ]
     if isinstance(value, pd.arrays.ArrowExtensionArray):
         return ["arrow", _write_arrow(writer, value._pa_array)]
     if isinstance(value, pd.arrays.SparseArray):
@@ -533,7 +555,9 @@ def _write_index(writer: Writer, value: pd.Index) -> Node:
         codes = [_write_array(writer, np.asarray(code)) for code in value.codes]
         levels = [_write_index(writer, level) for level in value.levels]
         return ["multi", levels, codes, writer.all(value.names)]
-    frequency = getattr(value, "freqstr", None) if isinstance(value, pd.DatetimeIndex | pd.TimedeltaIndex) else None
+    frequency = (
+        getattr(value, "freqstr", None) if isinstance(value, pd.DatetimeIndex | pd.TimedeltaIndex) else None
+    )
     return ["index", _write_extension(writer, value.array), writer.write(value.name), frequency]
 
 
@@ -554,12 +578,19 @@ def _read_multi(reader: Reader, levels: list[Node], codes: list[Node], names: li
 
 
 def _write_series(writer: Writer, value: pd.Series) -> Node:
-    return ["series", _write_index(writer, value.index), _write_extension(writer, value.array), writer.write(value.name)]
+    return [
+        "series",
+        _write_index(writer, value.index),
+        _write_extension(writer, value.array),
+        writer.write(value.name),
+    ]
 
 
 def _read_series(reader: Reader, index: Node, values: Node, name: Node) -> pd.Series:
     array = reader.read(values)
-    return pd.Series(array, index=_of(reader.read(index), pd.Index), dtype=array.dtype, name=reader.read(name), copy=False)
+    return pd.Series(
+        array, index=_of(reader.read(index), pd.Index), dtype=array.dtype, name=reader.read(name), copy=False
+    )
 
 
 def _write_frame(writer: Writer, value: pd.DataFrame) -> Node:
@@ -573,7 +604,10 @@ def _read_frame(reader: Reader, index: Node, names: Node, columns: list[Node]) -
     if len(header) != len(arrays) or any(len(array) != len(labels) for array in arrays):
         raise Unreadable("A table came back damaged.")
     frame = pd.DataFrame(
-        {place: pd.Series(array, index=labels, dtype=array.dtype, copy=False) for place, array in enumerate(arrays)},
+        {
+            place: pd.Series(array, index=labels, dtype=array.dtype, copy=False)
+            for place, array in enumerate(arrays)
+        },
         index=labels,
     )
     frame.columns = header
@@ -608,7 +642,13 @@ def _write_tensor(writer: Writer, value: Any, torch: Any) -> Node:
         return None
     plain = value.detach().cpu().contiguous()
     data = plain.reshape(-1).view(torch.uint8).numpy() if plain.numel() else np.empty(0, np.uint8)
-    return ["tensor", str(value.dtype).removeprefix("torch."), list(value.shape), bool(value.requires_grad), writer.part(data.data)]
+    return [
+        "tensor",
+        str(value.dtype).removeprefix("torch."),
+        list(value.shape),
+        bool(value.requires_grad),
+        writer.part(data.data),
+    ]
 
 
 _TENSOR_KINDS = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
@@ -668,7 +708,13 @@ _WRITERS: list[tuple[Any, Callable[[Writer, Any], Node]]] = [
     (type(pd.NaT), lambda w, v: ["NaT"]),
     (type(pd.NA), lambda w, v: ["NA"]),
     (pd.Timestamp, _write_timestamp),
-    (pd.Timedelta, lambda w, v: ["timedelta64", int(v.value), ]),
+    (
+        pd.Timedelta,
+        lambda w, v: [
+            "timedelta64",
+            int(v.value),
+        ],
+    ),
     (pd.Period, lambda w, v: ["period", int(v.ordinal), v.freqstr]),
     (pd.Interval, lambda w, v: ["interval", w.write(v.left), w.write(v.right), v.closed]),
     (dt.datetime, _write_datetime),
@@ -746,8 +792,12 @@ _READERS: dict[str, Callable[..., Any]] = {
     "moments": _read_moments,
     "nullable": _read_nullable,
     "texts": _read_texts,
-    "periods": lambda r, node, frequency: pd.arrays.PeriodArray(r.read(node), dtype=pd.PeriodDtype(str(frequency))),
-    "intervals": lambda r, left, right, closed: pd.arrays.IntervalArray.from_arrays(r.read(left), r.read(right), closed),
+    "periods": lambda r, node, frequency: pd.arrays.PeriodArray(
+        r.read(node), dtype=pd.PeriodDtype(str(frequency))
+    ),
+    "intervals": lambda r, left, right, closed: pd.arrays.IntervalArray.from_arrays(
+        r.read(left), r.read(right), closed
+    ),
     "arrow": lambda r, number: pd.arrays.ArrowExtensionArray(_read_arrow(r, number)),
     "sparse": _read_sparse,
     "category kind": lambda r, node, ordered: pd.CategoricalDtype(r.read(node), ordered),

@@ -137,7 +137,13 @@ class _Zygote:
         own = self._told["environment"] if kind == "answer" else self._told["tests_environment"]
         for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):
             os.environ.pop(name, None)
-        plain = {"HOME": home, "USER": "learner", "TMPDIR": "/tmp", "PATH": _PATH, "IPYTHONDIR": f"{home}/.ipython"}  # noqa: S108
+        plain = {
+            "HOME": home,
+            "USER": "learner",
+            "TMPDIR": "/tmp",
+            "PATH": _PATH,
+            "IPYTHONDIR": f"{home}/.ipython",
+        }  # noqa: S108
         os.environ.update({**plain, **own})
         store = runs.own_store(self._told["store"], home) if self._told["store"] else None
         control, data = (Channel(socket.socket(fileno=number)) for number in descriptors)
@@ -188,10 +194,16 @@ def _libraries() -> dict[str, str]:
     import civicml
 
     wanted = {sys.prefix, sys.base_prefix, str(Path(civicml.__file__).parent)}
-    wanted |= {path for path in sys.path if path.endswith(("site-packages", "dist-packages")) and Path(path).is_dir()}
+    wanted |= {
+        path for path in sys.path if path.endswith(("site-packages", "dist-packages")) and Path(path).is_dir()
+    }
     # What lies inside another of them, or in /usr, is there already.
     roots = [path for path in sorted(wanted) if not Path(path).is_relative_to("/usr")]
-    return {path: path for path in roots if not any(path != other and Path(path).is_relative_to(other) for other in roots)}
+    return {
+        path: path
+        for path in roots
+        if not any(path != other and Path(path).is_relative_to(other) for other in roots)
+    }
 
 
 def _exercise(shell: Any) -> None:
