@@ -4,16 +4,16 @@ What is done is kept: run it again, or stop it and run it again, and it goes on 
 there to the same result. It must not know which weeks or questions a course has.
 """
 
+import asyncio
 import os
 import random
 import shlex
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -28,7 +28,7 @@ from rich.progress import (
 from rich.table import Table
 
 from civicml import datasets, tracking
-from civicml.assignment import Assignment, read_assignment, read_notebook, solution_cells
+from civicml.assignment import NOTEBOOK, Assignment, read_assignment, read_notebook, solution_cells
 from civicml.autograder.answers import Answer, Bank, read_bank
 from civicml.cohort import (
     Cohort,
@@ -134,24 +134,31 @@ def _cohort(place: Path, course: Course) -> Cohort:
 
 def _work(cohort: Cohort, week: Week, advance: Advance) -> None:
     """Each learner fetches the lab, writes answers in it and runs it, two at a time."""
-    lab = read_assignment(cohort.course.folder(week) / "lab.ipynb")
+    lab = read_assignment(cohort.course.folder(week) / f"{NOTEBOOK}.ipynb")
     bank = read_bank(cohort.course.root / "autograder" / "answers" / week.name, lab)
-    # Spawned, not forked: a fork would share the open database connections of this process.
-    with ProcessPoolExecutor(max_workers=2, mp_context=get_context("spawn")) as pool:
-        working = []
-        for player in PLAYERS:
-            folder = _desk(cohort, player)
-            if (folder / week.name / _FINISHED).is_file():
-                advance()
-                continue
-            notebook = fetch(cohort, week, folder).notebook
-            if player.answers:
-                _write_answers(notebook, _choose(player, lab, bank))
-            _forget_runs(cohort, player)
-            working.append(pool.submit(_run_as_learner, notebook, _environment(cohort, player)))
-        for done in as_completed(working):
-            done.result()
+    todo = []
+    for player in PLAYERS:
+        folder = _desk(cohort, player)
+        if (folder / week.name / _FINISHED).is_file():
             advance()
+            continue
+        notebook = fetch(cohort, week, folder).notebook
+        if player.answers:
+            _write_answers(notebook, _choose(player, lab, bank))
+        _forget_runs(cohort, player)
+        todo.append((notebook, _environment(cohort, player)))
+    asyncio.run(_run_all(todo, advance))
+
+
+async def _run_all(todo: list[tuple[Path, dict[str, str]]], advance: Advance) -> None:
+    seats = asyncio.Semaphore(2)
+
+    async def sit(notebook: Path, environment: dict[str, str]) -> None:
+        async with seats:
+            await _run_as_learner(notebook, environment)
+        advance()
+
+    await asyncio.gather(*(sit(*one) for one in todo))
 
 
 _FINISHED = ".ran"
@@ -188,27 +195,36 @@ def _write_answers(notebook: Path, answers: dict[str, str]) -> None:
 
 def _environment(cohort: Cohort, player: Player) -> dict[str, str]:
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {
-        "CIVICML_COHORT": str(cohort.root),
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return environment | {
+        "CIVICML_COHORT": str(cohort.root),  # runs go to the cohort's own store
         "CIVICML_COURSE": str(cohort.course.root),
         "CIVICML_LEARNER": player.learner.id,
         **dict.fromkeys(threads, "1"),
     }
 
 
-def _run_as_learner(notebook: Path, environment: dict[str, str]) -> None:
+async def _run_as_learner(notebook: Path, environment: dict[str, str]) -> None:
     """Run the notebook as JupyterLab's 'Run all cells' does; errors stay in it, as on a learner's screen."""
     import nbformat
+    from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
     from nbclient.exceptions import DeadKernelError
 
-    os.environ.update(environment)
-    os.environ.pop("MLFLOW_TRACKING_URI", None)  # runs go to the cohort's own store
-    work = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
-    client = NotebookClient(work, timeout=120, allow_errors=True, shutdown_kernel="immediate")
-    client.resources = {"metadata": {"path": str(notebook.parent)}}
-    with suppress(DeadKernelError):  # one of them is meant to; what ran before it is in the notebook
-        client.execute()
+    work = read_notebook(notebook)
+    with TemporaryDirectory(prefix="civicml-") as folder:
+        client = NotebookClient(
+            work,
+            # Over files that only this user may open, and not over the loopback network. Each kernel
+            # needs a connection file of its own for that: the files are named after it.
+            km=AsyncKernelManager(transport="ipc", connection_file=str(Path(folder, "kernel.json"))),
+            resources={"metadata": {"path": str(notebook.parent)}},
+            timeout=120,
+            allow_errors=True,
+            shutdown_kernel="immediate",
+        )
+        with suppress(DeadKernelError):  # one of them is meant to; what ran before it is in the notebook
+            await client.async_execute(env=environment)
     _replace(notebook, nbformat.writes(work))  # type: ignore[no-untyped-call]
     notebook.with_name(_FINISHED).touch()
 
