@@ -1,8 +1,9 @@
+# ruff: noqa: E501 - the cells of labs are long lines
 """How fast submissions are graded, beside `nbgrader autograde` as shipped, on the same labs in one run.
 
     python benchmarks/grading.py [--submissions 8] [--labs light tables torch] [--without-nbgrader]
 
-Prints seconds a submission, the ratio, what a submission costs above its own cells, and how two workers compare
+Prints seconds a submission, the ratio, what it costs above its own cells, and how two workers compare
 with one. Figures depend on the machine; ratios of one run are what counts.
 """
 
@@ -133,7 +134,7 @@ def ours(lab: Path, paths: list[Path], settings: Settings, jobs: int) -> tuple[f
 
 def stock(lab: Path, submissions: int, folder: Path, *, tuned: bool) -> float:
     """Seconds a submission of `nbgrader autograde`, its start-up not counted against it."""
-    course = folder / f"nbgrader-{lab.stem}-{tuned}"
+    course = folder / f"nbgrader-{lab.parent.name}-{tuned}"
     shutil.copytree(lab.parent, course / "source" / "lab", dirs_exist_ok=True)
     (course / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'x'\n")
     # nbgrader calls alembic as a command, which lies beside this Python.

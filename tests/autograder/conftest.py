@@ -34,7 +34,10 @@ Submit = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="session")
 def lab() -> dict[str, Any]:
     """The lab that attacks are made on, as its notebook."""
-    return dict(json.loads((ATTACKS / "lab.ipynb").read_text(encoding="utf-8")))
+    notebook = json.loads((ATTACKS / "lab.ipynb").read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"])
+    return dict(notebook)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def test_there_are_enough_attacks() -> None:
 
 def _filled(source: str, surroundings: dict[str, Any]) -> str:
     for name, value in surroundings.items():
-        source = source.replace("{%s}" % name, str(value))
+        source = source.replace("{" + name + "}", str(value))
     return source
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """The process that runs a learner's cells. Nothing in it is trusted, and nothing in it is worth stealing.
 
 It takes cells from the grader, gives back their outputs, and lets the tests use what the cells defined.
@@ -112,7 +113,7 @@ def _own_file(number: int) -> int:
     """Send what is written below Python, by C code or another program, to a file; returns its descriptor."""
     path = f"/tmp/.written-{number}-{os.getpid()}"  # noqa: S108 - this process's own /tmp
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    os.unlink(path)
+    Path(path).unlink()
     os.dup2(file, number)
     return file
 

@@ -22,15 +22,15 @@ class ChannelError(Exception):
     """The other side is gone, silent, or does not speak as agreed."""
 
 
-class Closed(ChannelError):
+class ClosedError(ChannelError):
     """The other side is gone."""
 
 
-class Late(ChannelError):
+class LateError(ChannelError):
     """Nothing came in time."""
 
 
-class Malformed(ChannelError):
+class MalformedError(ChannelError):
     """What came is not a frame, or is too large."""
 
 
@@ -49,11 +49,11 @@ class Channel:
         """Close this end."""
         self._end.close()
 
-    def send(self, message: Any, parts: Sequence[Buffer] = ()) -> None:
+    def send(self, message: object, parts: Sequence[Buffer] = ()) -> None:
         """Send one frame.
 
         Raises:
-            Closed: nobody is there to read it.
+            ClosedError: nobody is there to read it.
         """
         sizes = [memoryview(part).nbytes for part in parts]
         header = json.dumps([message, sizes], separators=(",", ":")).encode()
@@ -63,7 +63,7 @@ class Channel:
             for part in parts:
                 self._end.sendall(memoryview(part).cast("B") if memoryview(part).nbytes else b"")
         except OSError as error:
-            raise Closed(str(error)) from error
+            raise ClosedError(str(error)) from error
 
     def receive(self, deadline: float | None = None) -> tuple[Any, list[memoryview]]:
         """Read one frame.
@@ -72,22 +72,22 @@ class Channel:
             deadline: on the clock of `time.monotonic`; None waits for ever.
 
         Raises:
-            Closed: the other side is gone.
-            Late: the deadline passed.
-            Malformed: not a frame.
+            ClosedError: the other side is gone.
+            LateError: the deadline passed.
+            MalformedError: not a frame.
         """
         length, size = _HEAD.unpack(self._exactly(_HEAD.size, deadline))
         if length > _MOST_JSON or size > self._most:
-            raise Malformed(f"a message of {length + size:,} bytes")
+            raise MalformedError(f"a message of {length + size:,} bytes")
         header = self._exactly(length, deadline)
         body = memoryview(self._exactly(size, deadline)) if size else memoryview(b"")
         try:
             message, sizes = json.loads(bytes(header))
         except (ValueError, TypeError, RecursionError) as error:
-            raise Malformed("a message that is not JSON") from error
+            raise MalformedError("a message that is not JSON") from error
         good = isinstance(sizes, list) and len(sizes) <= _MOST_PARTS
         if not good or any(type(n) is not int or n < 0 for n in sizes) or sum(sizes) != size:
-            raise Malformed("parts that do not add up")
+            raise MalformedError("parts that do not add up")
         parts, start = [], 0
         for number in sizes:
             parts.append(body[start : start + number])
@@ -102,17 +102,17 @@ class Channel:
                 if deadline is not None:
                     left = deadline - time.monotonic()
                     if left <= 0:
-                        raise Late
+                        raise LateError
                     self._end.settimeout(left)
                 else:
                     self._end.settimeout(None)
                 count = self._end.recv_into(view[got:])
             except TimeoutError:
-                raise Late from None
+                raise LateError from None
             except OSError as error:
-                raise Closed(str(error)) from error
+                raise ClosedError(str(error)) from error
             if not count:
-                raise Closed("the other side ended")
+                raise ClosedError("the other side ended")
             got += count
         return data
 

@@ -1,7 +1,8 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """The process that runs the tests, and never a line of a learner's code.
 
-A name that a test uses is the test's own, the lab's, a library's, or else it is asked for over the channel. What
-a test finds is told to the grader as a verdict. It must not write anywhere.
+A name that a test uses is the test's own, the lab's, a library's, or else it is asked for over the channel.
+What a test finds is told to the grader as a verdict. It must not write anywhere.
 """
 
 import ast
@@ -22,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from civicml.autograder.channel import Channel, ChannelError
-from civicml.autograder.remote import TESTS, Gone, Link, Refused, Remote, Watch, is_nan, is_plain_number
+from civicml.autograder.remote import TESTS, Gone, Link, RefusedError, Remote, Watch, is_nan, is_plain_number
 from civicml.autograder.runs import Follower
-from civicml.autograder.values import NotData, Unreadable
+from civicml.autograder.values import NotDataError, UnreadableError
 
 _MOST_PLACES = 5000
 _LONGEST_MESSAGE = 2000
@@ -42,12 +43,14 @@ class Places(Watch):
         self.seen: dict[str, set[str]] = {}
 
     def data(self, path: str, value: Any) -> None:
+        """Note it; a number that is none is refused where the lab's own solution has one."""
         if self.known is None:
             self._note(path, "nan" if is_nan(value) else "number" if is_plain_number(value) else "data")
         elif is_nan(value) and self.known.get(path) == ["number"]:
             raise AssertionError(f"{_readable(path)} is not a number (NaN).")
 
     def object(self, path: str, what: str, name: str) -> None:
+        """Note it; refuse it where the lab's own solution has data."""
         if self.known is None:
             self._note(path, "object")
             return
@@ -55,9 +58,10 @@ class Places(Watch):
             return
         inside, bracket, _ = path.rpartition("[")
         if path in self.known or (bracket and inside in self.known and "object" not in self.known[inside]):
-            raise Refused(f"{_readable(path)} should be data, and is an object of the kind '{name}'.")
+            raise RefusedError(f"{_readable(path)} should be data, and is an object of the kind '{name}'.")
 
     def may_compare(self, path: str) -> bool:
+        """Where the lab's own solution has an object too."""
         return self.known is None or "object" in self.known.get(path, ())
 
     def _note(self, path: str, what: str) -> None:
@@ -283,7 +287,7 @@ def _shown(value: Any) -> str | None:
 def _failure(error: BaseException, source: str, file: str) -> dict[str, Any]:
     lines = [line for name, line in _lines_of(error) if name == file]
     text = str(error) if not isinstance(error, Gone) else "The code ended or was stopped while it was tested."
-    own = isinstance(error, Refused | Unreadable | NotData)
+    own = isinstance(error, RefusedError | UnreadableError | NotDataError)
     shown = traceback.format_exception_only(type(error), error)
     place = f"line {lines[-1]} of {file[1:-1]}" if lines else file[1:-1]
     quoted = (

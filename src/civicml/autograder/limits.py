@@ -96,7 +96,7 @@ def read_settings(path: Path) -> Settings:
 
 def _read_limits(told: dict[str, Any], path: Path) -> Limits:
     given: dict[str, Any] = {}
-    kinds = {item.name: type(item.default) for item in fields(Limits)}
+    kinds: dict[str, Any] = {item.name: type(getattr(Limits, item.name)) for item in fields(Limits)}
     for name, value in told.items():
         inner = name.replace("_megabytes", "_bytes")
         if inner not in kinds or isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:

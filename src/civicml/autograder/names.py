@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 _MUTATORS = frozenset(
-    "append extend insert update pop clear remove sort setdefault add discard fit partial_fit set_params "
-    "set_index reset_index drop rename fillna put resize fill load_state_dict".split()
-)
-_ALWAYS_MUTATING = _MUTATORS - {"set_index", "reset_index", "drop", "rename", "fillna", "update", "pop"}
+    {
+        "append", "extend", "insert", "clear", "remove", "sort", "setdefault", "add", "discard",
+        "fit", "partial_fit", "set_params", "put", "resize", "fill", "load_state_dict",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _touches(node: ast.AST) -> Iterator[str]:
         yield node.name
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         in_place = any(word.arg == "inplace" for word in node.keywords)
-        if in_place or node.func.attr in _ALWAYS_MUTATING:
+        if in_place or node.func.attr in _MUTATORS:
             yield from _base(node.func)
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """Workers that grade: each a warm zygote and the thread that drives it.
 
 A worker that dies takes its submission down only once: another grades it again, and if that dies too the
@@ -5,7 +6,6 @@ submission is flagged. It must not know where marks are recorded.
 """
 
 import contextlib
-import importlib.util
 import json
 import os
 import queue
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from civicml.autograder import sandbox
-from civicml.autograder.channel import Closed
+from civicml.autograder.channel import ClosedError
 from civicml.autograder.limits import Settings
-from civicml.autograder.script import Script, Unreadable, read_script, read_submission, restore
+from civicml.autograder.script import Script, UnreadableError, read_script, read_submission, restore
 from civicml.autograder.session import Ran, Session
 from civicml.autograder.verdict import Result, Verdict
 from civicml.autograder.zygote import QUIET
@@ -34,7 +34,7 @@ _REPLY_SECONDS = 30.0
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
-class WorkerDied(Exception):
+class WorkerDiedError(Exception):
     """The worker ended, and not because it was told to."""
 
 
@@ -46,7 +46,7 @@ class Worker:
         self._group = sandbox.Group(settings.limits) if settings.sandbox else None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | QUIET
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
         self._folder = tempfile.TemporaryDirectory(prefix="civicml-worker-", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(  # noqa: S603 - our own module, in this interpreter
             [sys.executable, "-m", "civicml.autograder.zygote", str(theirs.fileno())],
@@ -84,7 +84,7 @@ class Worker:
         """
         try:
             self.told = self._hear(_START_SECONDS)
-        except WorkerDied:
+        except WorkerDiedError:
             said = self._last_words()
             self.close()
             raise CivicmlError(f"A grading worker could not start: {said}.") from None
@@ -120,16 +120,16 @@ class Worker:
         try:
             socket.send_fds(self._socket, [json.dumps(message).encode()], descriptors or [])
         except OSError as error:
-            raise WorkerDied from error
+            raise WorkerDiedError from error
 
     def _hear(self, seconds: float) -> dict[str, Any]:
         self._socket.settimeout(seconds)
         try:
             data = self._socket.recv(1 << 20)
         except OSError as error:
-            raise WorkerDied from error
+            raise WorkerDiedError from error
         if not data:
-            raise WorkerDied
+            raise WorkerDiedError
         return dict(json.loads(data))
 
     def _last_words(self) -> str:
@@ -181,7 +181,7 @@ class Grader:
         began = time.monotonic()
         try:
             cells, notes = restore(read_submission(path, self.settings.limits), self.lab)
-        except Unreadable as error:
+        except UnreadableError as error:
             verdicts = tuple(
                 Verdict(c.name, "failed", 0.0, c.points, str(error)) for c in self.lab.cells if c.graded
             )
@@ -192,7 +192,7 @@ class Grader:
                     self.learn()
                 session = self._session(cells, self.places, variables)
                 session.run()
-            except (WorkerDied, Closed):
+            except (WorkerDiedError, ClosedError):
                 self.close()
                 continue
             return Result(
@@ -231,7 +231,7 @@ class Grader:
         self.start()
         worker = self.worker
         if worker is None:
-            raise WorkerDied
+            raise WorkerDiedError
         if not worker.told:
             worker.wait_until_ready()
         return Session(
@@ -254,7 +254,7 @@ class Pool:
             places = self._graders[0].learn()
         except BaseException as error:
             self.close()
-            if isinstance(error, WorkerDied | Closed):
+            if isinstance(error, WorkerDiedError | ClosedError):
                 raise CivicmlError("A grading worker ended while it ran the lab's own solution.") from error
             raise
         for grader in self._graders:
@@ -357,10 +357,3 @@ def _executed(lab: Script, ran: list[Ran]) -> dict[str, Any]:
             cell["id"] = f"cell-{number}"
         seen.add(cell["id"])
     return {"cells": cells, "metadata": lab.notebook_metadata, "nbformat": 4, "nbformat_minor": 5}
-
-
-def installed(module: str) -> bool:
-    """Whether a module could be imported."""
-    with contextlib.suppress(ImportError, ValueError):
-        return importlib.util.find_spec(module) is not None
-    return False

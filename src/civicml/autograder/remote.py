@@ -1,7 +1,8 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """Using an object where it lives: the tests hold a stand-in, the learner's process holds the object.
 
-Two `Link`s talk over one channel. Arguments and results cross as data (`civicml.autograder.values`); what is no
-data crosses as a number, and stays where it is. This module must not know what is being tested.
+Two `Link`s talk over one channel. Arguments and results cross as data (`civicml.autograder.values`); what is
+no data crosses as a number, and stays where it is. This module must not know what is being tested.
 """
 
 import asyncio
@@ -28,9 +29,9 @@ import pandas as pd
 from civicml.autograder.channel import Channel
 from civicml.autograder.values import (
     Node,
-    NotData,
+    NotDataError,
     Reader,
-    Unreadable,
+    UnreadableError,
     Writer,
     error_node,
     known_error,
@@ -60,12 +61,17 @@ _COMPARING: dict[str, Callable[..., Any]] = {
         "and", "or", "xor", "lshift", "rshift",
     )
 }  # fmt: skip
+
+
+def _reflected(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda value, other: operation(other, value)
+
+
 _REFLECTED: dict[str, Callable[..., Any]] = {
-    f"__r{name}__": (lambda name: lambda value, other: getattr(operator, f"__{name}__")(other, value))(name)
+    f"__r{name}__": _reflected(getattr(operator, f"__{name}__"))
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
 }
 _OPERATIONS = {**_UNARY, **_BINARY, **_COMPARING, **_REFLECTED}
-_ALWAYS = frozenset({"__str__", "__repr__", "__dir__", "__hash__", "__bool__", "__eq__", "__ne__"})
 _ITERATORS = (collections.abc.Iterator,)
 
 
@@ -73,7 +79,7 @@ class Gone(BaseException):
     """The learner's process has ended. Not an `Exception`, so that no test takes it for an answer."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An object came where the lab asks for data."""
 
 
@@ -112,13 +118,13 @@ class Link:
         while True:
             reply, data = self.channel.receive()
             if not isinstance(reply, list) or len(reply) != 2 or not isinstance(reply[1], dict):
-                raise Unreadable("An answer came back damaged.")
+                raise UnreadableError("An answer came back damaged.")
             if reply[0] == "ask":
                 self._serve_nested(reply[1], data)
             elif reply[0] == "tell":
                 break
             else:
-                raise Unreadable("An answer came back damaged.")
+                raise UnreadableError("An answer came back damaged.")
         return self._unpack(reply[1], data, values, path)
 
     def _pack(self, values: tuple[Any, ...]) -> tuple[list[Node], list[Any], list[int]]:
@@ -160,7 +166,7 @@ class Link:
         else:
             error = reader.read(node)
         if not isinstance(error, BaseException):
-            raise Unreadable("An answer came back damaged.")
+            raise UnreadableError("An answer came back damaged.")
         error.__civicml_remote__ = True  # type: ignore[attr-defined]
         return error
 
@@ -236,7 +242,7 @@ class Link:
                 changed.append([place, writer.write(value)])
         return changed
 
-    def _perform(self, message: dict[str, Any], values: list[Any]) -> Any:
+    def _perform(self, message: dict[str, Any], values: list[Any]) -> Any:  # noqa: PLR0911 - one for each request
         operation = message["do"]
         if "of" in message:
             subject = self._objects[message["of"]]
@@ -311,7 +317,7 @@ class Link:
         number = self._numbers.get(id(value))
         if number is None:
             if len(self._objects) >= _MOST_OBJECTS:
-                raise NotData("There are too many objects.")
+                raise NotDataError("There are too many objects.")
             number = len(self._objects) + 1
             self._objects[number] = value
             self._numbers[id(value)] = number
@@ -324,7 +330,7 @@ class Link:
         if node[1] == "pickled" and self.trusting:
             return pickle.loads(bytes.fromhex(node[2]))  # noqa: S301 - from the tests, into the learner's process
         if node[1] != "mine" or type(node[2]) is not int or not isinstance(node[3], dict):
-            raise Unreadable("An answer came back damaged.")
+            raise UnreadableError("An answer came back damaged.")
         return self._stand_in(node[2], node[3], path)
 
     def _stand_in(self, number: int, told: dict[str, Any], path: str) -> Any:
@@ -360,7 +366,7 @@ class Watch:
         """`value` arrived at `path`."""
 
     def object(self, path: str, what: str, name: str) -> None:
-        """An object arrived at `path`; raises `Refused` where that may not be."""
+        """An object arrived at `path`; raises `RefusedError` where that may not be."""
 
     def may_compare(self, path: str) -> bool:
         """Whether an object at `path` may decide what it equals."""
@@ -371,7 +377,12 @@ class Remote:
     """A stand-in. What is done with it is done with the object that it stands for."""
 
     __slots__ = (
-        "_civicml_kinds", "_civicml_link", "_civicml_number", "_civicml_path", "_civicml_what", "__weakref__",
+        "__weakref__",
+        "_civicml_kinds",
+        "_civicml_link",
+        "_civicml_number",
+        "_civicml_path",
+        "_civicml_what",
     )  # fmt: skip
     _civicml_link: Link
     _civicml_number: int
@@ -489,7 +500,7 @@ def _operating(name: str) -> Any:
         if expected is not None and type(result) is not expected:
             raise TypeError(f"{name} gave no {expected.__name__}.")
         if name in ("__contains__",) and not self._civicml_link.watch.may_compare(self._civicml_path):
-            raise Refused("An object of the learner's own cannot say what is in it here.")
+            raise RefusedError("An object of the learner's own cannot say what is in it here.")
         return result
 
     return operate
@@ -549,7 +560,7 @@ def _what(value: Any) -> str:
 
 def known_kind(name: str) -> type | None:
     """The class called `name`, if a library already imported here has it and it is not one of data."""
-    module, _, qualified = name.partition(".")
+    module = name.partition(".")[0]
     parts = name.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         found: Any = sys.modules.get(".".join(parts[:cut]))
@@ -651,7 +662,7 @@ def _mutable(value: Any) -> bool:
     ) or (torch is not None and isinstance(value, torch.Tensor))  # fmt: skip
 
 
-def change(old: Any, new: Any) -> None:
+def change(old: Any, new: Any) -> None:  # noqa: PLR0912 - one for each kind
     """Make `old` equal to `new` in place, where it is of the same kind and can be changed."""
     if type(old) is not type(new):
         return

@@ -10,7 +10,6 @@ import ctypes
 import errno
 import os
 import resource
-import shutil
 import signal
 import struct
 import subprocess
@@ -79,7 +78,7 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 # --- the keeper: once for each zygote -----------------------------------------------------------
 
 
-def keep(run: "object") -> int:
+def keep() -> int:
     """Become the parent of a process in new namespaces; returns its exit status in the keeper, 0 in the child.
 
     The child is the first process of its own process namespace: when it or the keeper dies, however
@@ -418,7 +417,7 @@ def sandboxed(found: list[Protection]) -> bool:
 
 
 def _try_walls() -> None:
-    status = keep(None)
+    status = keep()
     if status >= 0:
         raise SystemExit(status)
     _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
@@ -437,12 +436,13 @@ def _try_walls() -> None:
     )
     print(
         "proc\t"
-        + ("ok" if state and len([p for p in os.listdir("/proc") if p.isdigit()]) == 1 else "not mounted")
+        + (
+            "ok"
+            if state and len([p for p in Path("/proc").iterdir() if p.name.isdigit()]) == 1
+            else "not mounted"
+        )
     )
-    print(
-        "root\t"
-        + ("ok" if not _writable("/usr/x") and not Path("/root/.").glob("*").__next__ is None else "writable")
-    )
+    print("root\t" + ("ok" if not _writable("/usr/x") else "writable"))
     print(
         "user\t"
         + ("ok" if os.getuid() and int(state.get("CapEff", "0"), 16) == 0 else "capabilities are left")

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """A lab and a submission as what is run, cell by cell.
 
 The lab is the instructor's notebook. A submission is put back into its shape: the lab's cells, each once, in
@@ -25,7 +26,7 @@ _HIDDEN = re.compile(r"###\s*BEGIN HIDDEN TESTS.*?(?:###\s*END HIDDEN TESTS[^\n]
 _MOST_DEPTH = 60
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A submission that cannot be graded; its text is the reason."""
 
 
@@ -160,16 +161,16 @@ def read_submission(path: Path, limits: Limits) -> list[dict[str, Any]]:
     """The cells of a submitted notebook, checked, as nbformat 4 has them.
 
     Raises:
-        Unreadable: with the reason, as a sentence for the learner.
+        UnreadableError: with the reason, as a sentence for the learner.
     """
     notebook = _parsed(_received(path, limits))
     if notebook.get("nbformat") in (1, 2, 3):
         notebook = _upgraded(notebook)
     cells = notebook.get("cells")
     if not isinstance(cells, list):
-        raise Unreadable(f"{path.name} is not a notebook: it has no cells.")
+        raise UnreadableError(f"{path.name} is not a notebook: it has no cells.")
     if len(cells) > limits.cells:
-        raise Unreadable(f"{path.name} has {len(cells):,} cells; {limits.cells:,} are accepted.")
+        raise UnreadableError(f"{path.name} has {len(cells):,} cells; {limits.cells:,} are accepted.")
     return [_checked(cell, number) for number, cell in enumerate(cells, start=1)]
 
 
@@ -177,19 +178,19 @@ def _received(path: Path, limits: Limits) -> bytes:
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise Unreadable(f"There is no {path.name} in the submission.") from None
+        raise UnreadableError(f"There is no {path.name} in the submission.") from None
     except OSError:
-        raise Unreadable(f"{path.name} is not a regular file.") from None
+        raise UnreadableError(f"{path.name} is not a regular file.") from None
     told = os.fstat(number)
     if not stat.S_ISREG(told.st_mode):
         os.close(number)
-        raise Unreadable(f"{path.name} is not a regular file.")
+        raise UnreadableError(f"{path.name} is not a regular file.")
     with os.fdopen(number, "rb") as file:
         if told.st_nlink > 1:
-            raise Unreadable(f"{path.name} is also a file somewhere else (a hard link).")
+            raise UnreadableError(f"{path.name} is also a file somewhere else (a hard link).")
         if told.st_size > limits.notebook_bytes:
             most = limits.notebook_bytes >> 20
-            raise Unreadable(
+            raise UnreadableError(
                 f"{path.name} has {told.st_size >> 20} MB; {most} MB are accepted. Clear its outputs."
             )
         return file.read(limits.notebook_bytes + 1)
@@ -197,17 +198,17 @@ def _received(path: Path, limits: Limits) -> bytes:
 
 def _parsed(data: bytes) -> dict[str, Any]:
     if not data.strip():
-        raise Unreadable("The notebook is empty.")
+        raise UnreadableError("The notebook is empty.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise Unreadable("The notebook is not UTF-8 text.") from None
+        raise UnreadableError("The notebook is not UTF-8 text.") from None
     try:
         notebook = json.loads(text)
     except (ValueError, RecursionError):
-        raise Unreadable("The notebook is damaged: it is not JSON.") from None
+        raise UnreadableError("The notebook is damaged: it is not JSON.") from None
     if not isinstance(notebook, dict) or type(notebook.get("nbformat")) is not int:
-        raise Unreadable("The file is not a notebook.")
+        raise UnreadableError("The file is not a notebook.")
     return notebook
 
 
@@ -217,16 +218,16 @@ def _upgraded(notebook: dict[str, Any]) -> dict[str, Any]:
     try:
         return dict(nbformat.convert(nbformat.from_dict(notebook), 4))  # type: ignore[no-untyped-call]
     except Exception as error:  # an old notebook may be wrong in more ways than nbformat foresees
-        raise Unreadable("The notebook is in an old format and cannot be brought up to date.") from error
+        raise UnreadableError("The notebook is in an old format and cannot be brought up to date.") from error
 
 
 def _checked(cell: Any, number: int) -> dict[str, Any]:
     if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
-        raise Unreadable(f"Cell {number} of the notebook is damaged.")
+        raise UnreadableError(f"Cell {number} of the notebook is damaged.")
     try:
         source = _joined(cell.get("source", ""))
     except TypeError:
-        raise Unreadable(f"Cell {number} of the notebook is damaged.") from None
+        raise UnreadableError(f"Cell {number} of the notebook is damaged.") from None
     metadata = cell.get("metadata")
     kept = metadata if isinstance(metadata, dict) else {}
     return {"cell_type": cell["cell_type"], "source": source, "metadata": kept, "id": cell.get("id")}

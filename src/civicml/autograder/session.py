@@ -1,4 +1,5 @@
-"""Grades one submission with a warm worker: the learner's cells in one process, each test in another, in turn.
+# ruff: noqa: ANN401 - values of any kind pass through here
+"""Grades one submission with a warm worker: the learner's cells in one process, the tests in another.
 
 Marks come from what the tests' process says, never from outputs; where it says nothing there is no mark.
 It must not know what a gradebook is.
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from civicml.autograder import channel
-from civicml.autograder.channel import Channel, ChannelError, Late
+from civicml.autograder.channel import Channel, ChannelError, LateError
 from civicml.autograder.limits import Limits
 from civicml.autograder.names import as_message, parse, touched, used
 from civicml.autograder.script import Cell, Script
@@ -177,7 +178,7 @@ class Session:
             return "NotRunError: This cell was not run: the time for the whole notebook was used up."
         try:
             return self._exchange(source)
-        except Late:
+        except LateError:
             why = f"CellTimeoutError: This cell took more than {self.limits.cell_seconds:g} seconds, and was ended."
         except ChannelError:
             why = "DeadKernelError: This cell ended the process it ran in."
@@ -190,13 +191,13 @@ class Session:
         self._answer.send({"op": "run", "source": source})
         try:
             reply, _ = self._answer.receive(limit)
-        except Late:
+        except LateError:
             self.worker.interrupt(self._answer_child)
             reply, _ = self._answer.receive(time.monotonic() + _GRACE)
             if isinstance(reply, dict):
                 reply["timeout"] = f"This cell took more than {self.limits.cell_seconds:g} seconds."
         if not isinstance(reply, dict):
-            raise channel.Malformed("a reply that is none")
+            raise channel.MalformedError("a reply that is none")
         return reply
 
     def _note_manual(self, cell: Cell) -> None:
@@ -237,7 +238,7 @@ class Session:
             for child in (self._answer_child, self._judge_child, None):
                 try:
                     told, _ = self._judge.receive(limit)
-                except Late:
+                except LateError:
                     if child is None:
                         return None, slow
                     self.worker.interrupt(child)

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """An IPython shell that keeps what cells show, as nbformat outputs; no kernel and no sockets.
 
 Made once in a worker, before it forks. It must not know about sandboxes or tests.

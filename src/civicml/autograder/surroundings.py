@@ -1,4 +1,4 @@
-"""What a lab's notebooks see of the course: the learner's side as a kit, the tests' side with the sealed tables.
+"""What a lab sees of the course: the learner's side as a kit, the tests' side with the sealed tables.
 
 It knows where a course, its built tables and a cohort's sealed ones lie; it must not know how they are shown.
 """

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """Values as plain data: what can cross from a learner's process to the tests, and back.
 
 Numbers, text, containers, arrays, tables, tensors, errors. Never code: a subclass arrives as the plain
@@ -33,11 +34,11 @@ _SMALL = 1 << 53
 _DTYPE = re.compile(r"^[<>|=]?[biufcmMSUV]\d*(\[[^\]]{1,12}\])?$")
 
 
-class NotData(Exception):
+class NotDataError(Exception):
     """A value that is no data, where only data can go."""
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """What came is not a value, or is too large."""
 
 
@@ -55,7 +56,7 @@ class Writer:
         """The node for `value`.
 
         Raises:
-            NotData: it, or something in it, cannot be sent.
+            NotDataError: it, or something in it, cannot be sent.
         """
         kind = type(value)
         if value is None or kind is bool or kind is str:
@@ -68,9 +69,9 @@ class Writer:
         self._nodes += 1
         try:
             if self._depth > _DEEPEST:
-                raise NotData("A value is nested too deeply, or contains itself.")
+                raise NotDataError("A value is nested too deeply, or contains itself.")
             if self._nodes > _MOST_NODES:
-                raise NotData("A value has too many parts.")
+                raise NotDataError("A value has too many parts.")
             for base, write in _WRITERS:
                 if isinstance(value, base):
                     node = write(self, value)
@@ -81,7 +82,7 @@ class Writer:
             if node is None and self._handle is not None:
                 node = self._handle(value)
             if node is None:
-                raise NotData(f"A '{_kind_name(value)}' is an object, not data.")
+                raise NotDataError(f"A '{_kind_name(value)}' is an object, not data.")
             return node
         finally:
             self._depth -= 1
@@ -112,29 +113,29 @@ class Reader:
         """The value of `node`.
 
         Raises:
-            Unreadable: it is not a value.
+            UnreadableError: it is not a value.
         """
         kind = type(node)
         if node is None or kind in (bool, str, int, float):
             return node
         self._nodes += 1
         if self._nodes > _MOST_NODES or kind is not list or not node or type(node[0]) is not str:
-            raise Unreadable("An answer came back damaged.")
+            raise UnreadableError("An answer came back damaged.")
         if node[0] == "handle":
             if self._handle is None:
-                raise Unreadable("An object came back where only data can.")
+                raise UnreadableError("An object came back where only data can.")
             return self._handle(node, self.path)
         reader = _READERS.get(node[0])
         if reader is None:
-            raise Unreadable("An answer came back damaged.")
+            raise UnreadableError("An answer came back damaged.")
         try:
             return reader(self, *node[1:])
-        except (Unreadable, MemoryError):
+        except (UnreadableError, MemoryError):
             raise
         except RecursionError:
-            raise Unreadable("An answer came back nested too deeply.") from None
+            raise UnreadableError("An answer came back nested too deeply.") from None
         except Exception as error:
-            raise Unreadable(f"An answer came back damaged ({type(error).__name__}).") from error
+            raise UnreadableError(f"An answer came back damaged ({type(error).__name__}).") from error
 
     def at(self, step: str, node: Node) -> Any:
         """The value of a node inside this one, `step` further down the path."""
@@ -149,7 +150,7 @@ class Reader:
     def bytes(self, number: int) -> Buffer:
         """A part, by number."""
         if type(number) is not int or number < 0:
-            raise Unreadable("An answer came back damaged.")
+            raise UnreadableError("An answer came back damaged.")
         return self.parts[number]
 
 
@@ -185,7 +186,7 @@ def _write_tuple(writer: Writer, value: tuple[Any, ...]) -> Node:
 
 def _read_named(reader: Reader, kind: str, names: list[str], nodes: list[Node]) -> Any:
     if len(names) != len(nodes) or len(names) > 200 or not str(kind).isidentifier():
-        raise Unreadable("An answer came back damaged.")
+        raise UnreadableError("An answer came back damaged.")
     return _named_kind(kind, tuple(map(str, names)))(
         *(reader.at(f"[{number}]", node) for number, node in enumerate(nodes))
     )
@@ -379,13 +380,13 @@ def _read_array(
 
 def _plain_dtype(text: str) -> np.dtype[Any]:
     if type(text) is not str or not _DTYPE.match(text):
-        raise Unreadable("An array came back damaged.")
+        raise UnreadableError("An array came back damaged.")
     return np.dtype(text)
 
 
 def _shape(shape: list[int]) -> tuple[int, ...]:
     if len(shape) > 32 or any(type(n) is not int or n < 0 for n in shape):
-        raise Unreadable("An array came back damaged.")
+        raise UnreadableError("An array came back damaged.")
     return tuple(shape)
 
 
@@ -414,7 +415,7 @@ def _read_scalar(reader: Reader, text: str, data: str) -> Any:
 
 
 def _write_dtype(writer: Writer, value: np.dtype[Any]) -> Node:
-    return ["dtype", value.str if value != object else "object"] if value.names is None else None
+    return ["dtype", "object" if value.hasobject else value.str] if value.names is None else None
 
 
 def _read_dtype(reader: Reader, text: str) -> np.dtype[Any]:
@@ -447,7 +448,7 @@ def _read_random_state(reader: Reader, node: Node) -> np.random.RandomState:
 # --- pandas -------------------------------------------------------------------------------------
 
 
-def _write_extension(writer: Writer, value: Any) -> Node:
+def _write_extension(writer: Writer, value: Any) -> Node:  # noqa: PLR0911 - one for each kind
     """A column or an index's values, whatever array holds them, with its exact type."""
     if isinstance(value, pd.arrays.NumpyExtensionArray):
         value = value.to_numpy()
@@ -500,7 +501,7 @@ def _read_arrow(reader: Reader, number: int) -> Any:
         table = stream.read_all()
     table.validate(full=True)
     if table.num_columns != 1 or isinstance(table.schema.field(0).type, pa.BaseExtensionType):
-        raise Unreadable("A table came back damaged.")
+        raise UnreadableError("A table came back damaged.")
     return table.column(0)
 
 
@@ -508,14 +509,14 @@ def _read_texts(reader: Reader, number: int, storage: str, missing: str) -> Any:
     kind = pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else np.nan)
     column = _read_arrow(reader, number)
     if not (pa.types.is_large_string(column.type) or pa.types.is_string(column.type)):
-        raise Unreadable("A table came back damaged.")
+        raise UnreadableError("A table came back damaged.")
     return kind.__from_arrow__(column)
 
 
 def _read_moments(reader: Reader, node: Node, zone: str | None) -> Any:
     plain = _of(reader.read(node), np.ndarray)
     if plain.dtype.kind != "M":
-        raise Unreadable("A table came back damaged.")
+        raise UnreadableError("A table came back damaged.")
     moments = pd.DatetimeIndex(plain)
     if zone is not None:
         moments = moments.tz_localize("UTC").tz_convert(_zone(zone) if zone != "UTC" else "UTC")
@@ -525,7 +526,7 @@ def _read_moments(reader: Reader, node: Node, zone: str | None) -> Any:
 def _read_nullable(reader: Reader, node: Node, mask: Node) -> Any:
     data, missing = _of(reader.read(node), np.ndarray), _of(reader.read(mask), np.ndarray)
     if data.shape != missing.shape or missing.dtype != bool:
-        raise Unreadable("A table came back damaged.")
+        raise UnreadableError("A table came back damaged.")
     kinds: dict[str, Any] = {
         "b": pd.arrays.BooleanArray, "i": pd.arrays.IntegerArray, "u": pd.arrays.IntegerArray,
         "f": pd.arrays.FloatingArray,
@@ -544,7 +545,7 @@ def _read_sparse(reader: Reader, node: Node, fill: Node) -> Any:
 
 def _of(value: Any, kind: Any) -> Any:
     if not isinstance(value, kind):
-        raise Unreadable("A table came back damaged.")
+        raise UnreadableError("A table came back damaged.")
     return value
 
 
@@ -602,7 +603,7 @@ def _read_frame(reader: Reader, index: Node, names: Node, columns: list[Node]) -
     labels, header = _of(reader.read(index), pd.Index), _of(reader.read(names), pd.Index)
     arrays = [reader.read(column) for column in columns]
     if len(header) != len(arrays) or any(len(array) != len(labels) for array in arrays):
-        raise Unreadable("A table came back damaged.")
+        raise UnreadableError("A table came back damaged.")
     frame = pd.DataFrame(
         {
             place: pd.Series(array, index=labels, dtype=array.dtype, copy=False)
@@ -658,7 +659,7 @@ _TENSOR_KINDS = ("float64", "float32", "float16", "bfloat16", "int64", "int32", 
 def _read_tensor(reader: Reader, kind: str, shape: list[int], gradient: bool, number: int) -> Any:
     torch = sys.modules.get("torch")
     if torch is None or kind not in _TENSOR_KINDS:
-        raise Unreadable("A tensor came back, and this lab does not use torch.")
+        raise UnreadableError("A tensor came back, and this lab does not use torch.")
     dtype = getattr(torch, kind)
     data = bytearray(reader.bytes(number))
     flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
@@ -810,4 +811,4 @@ _READERS: dict[str, Callable[..., Any]] = {
 
 
 def _refuse() -> Any:
-    raise Unreadable("A number came back that is too long.")
+    raise UnreadableError("A number came back that is too long.")

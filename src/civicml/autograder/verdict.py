@@ -36,7 +36,7 @@ class Result:
     flags: tuple[str, ...] = ()
     """What a person may want to look at."""
     notebook: dict[str, Any] = field(default_factory=dict)
-    """As it was run: canonical cells, with outputs. Cells marked ``civicml_after_tests`` ran after hidden tests."""
+    """As it was run, with outputs. Cells marked ``civicml_after_tests`` ran after hidden tests."""
     seconds: float = 0.0
     own_seconds: float = 0.0
     """Spent in the submission's own cells."""

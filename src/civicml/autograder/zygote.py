@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
 """A worker's warm process: the libraries are imported once, and each submission gets forks of it.
 
 It holds no submission, no test and no secret, because every learner's process begins as a copy of it.
@@ -49,7 +50,7 @@ def main(number: int) -> int:
     told = json.loads(grader.recv(_MESSAGE))
     limits = Limits(**told["limits"])
     if told["sandbox"]:
-        status = sandbox.keep(None)
+        status = sandbox.keep()
         if status >= 0:
             return status
         sandbox._mount("proc", "/proc", "proc", 14)
@@ -76,7 +77,7 @@ class _Zygote:
                 if kind == "judge":
                     shown |= dict(self._told["show_to_tests"])
                 self._roots[kind] = sandbox.build_root(self._folder(kind), shown, self._limits.scratch_bytes)
-        threads = len(os.listdir("/proc/self/task")) if Path("/proc/self/task").is_dir() else 1
+        threads = len(list(Path("/proc/self/task").iterdir())) if Path("/proc/self/task").is_dir() else 1
         self._say({"ready": True, "threads": threads, "imported": self._imported})
         while True:
             data, descriptors, _, _ = socket.recv_fds(self._grader, _MESSAGE, 2)
@@ -143,7 +144,7 @@ class _Zygote:
             "TMPDIR": "/tmp",
             "PATH": _PATH,
             "IPYTHONDIR": f"{home}/.ipython",
-        }  # noqa: S108
+        }
         os.environ.update({**plain, **own})
         store = runs.own_store(self._told["store"], home) if self._told["store"] else None
         control, data = (Channel(socket.socket(fileno=number)) for number in descriptors)
