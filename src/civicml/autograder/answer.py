@@ -78,7 +78,7 @@ def _obey(
     _Interrupts.running = True
     failed = True
     try:
-        result = shell.run_cell(message["source"], store_history=True)
+        result = shell.run_cell(message["source"], store_history=True)  # type: ignore[no-untyped-call]
         failed = not result.success
     except KeyboardInterrupt:
         shell.showtraceback()

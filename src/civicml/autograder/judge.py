@@ -205,7 +205,7 @@ class Judge:
         self.link.after_call = self._runs.follow
         self.names = Namespace(self.link, told["names"])
         sys.modules[TESTS] = types.ModuleType(TESTS)
-        inspect.getsource = _source_of
+        inspect.getsource = _source_of  # type: ignore[assignment]
 
     def test(self, message: dict[str, Any]) -> dict[str, Any]:
         """Run one test cell and say how it went."""
@@ -274,7 +274,7 @@ def _plain_python(source: str) -> str:
         return source
     from IPython.core.inputtransformer2 import TransformerManager
 
-    return TransformerManager().transform_cell(source)
+    return TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
 
 
 def _shown(value: Any) -> str | None:

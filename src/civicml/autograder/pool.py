@@ -166,7 +166,8 @@ class Grader:
         failed = next((v for v in session.verdicts if v.status not in ("passed", "manual")), None)
         if failed is not None:
             raise CivicmlError(
-                f"The lab's own solution does not pass its test '{failed.name}' here: {failed.detail or failed.message}"
+                f"The lab's own solution does not pass its test '{failed.name}' here: "
+                f"{failed.detail or failed.message}"
             )
         self.places = session.learned
         return session.learned

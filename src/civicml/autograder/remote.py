@@ -57,7 +57,8 @@ _BINARY: dict[str, Callable[..., Any]] = {
 _COMPARING: dict[str, Callable[..., Any]] = {
     f"__{name}__": getattr(operator, f"__{name}__")
     for name in (
-        "eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul",
+        "eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod", "pow",
+        "matmul",
         "and", "or", "xor", "lshift", "rshift",
     )
 }  # fmt: skip
@@ -405,7 +406,7 @@ class Remote:
     def __setattr__(self, name: str, value: Any) -> None:
         _ask(self, "set", {"name": name}, (value,), ":set")
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         what = self._civicml_what
         if what in _PYTHON_KINDS:
@@ -526,7 +527,7 @@ def _played_here(stand_in: Remote, name: str) -> Any:
     if base is None or not isinstance(kind, type):
         return None
     for mixin in (base.ClassifierMixin, base.RegressorMixin):
-        if issubclass(kind, mixin) and kind.score is mixin.score:
+        if issubclass(kind, mixin) and kind.score is mixin.score:  # type: ignore[attr-defined]
             return functools.partial(mixin.score, stand_in)
     return None
 
@@ -581,7 +582,7 @@ _DATA_KINDS = (
 
 
 def _stays(value: Any) -> bool:
-    """Whether an object of the tests is called where it is, rather than sent: it would show the tests' code."""
+    """Whether an object of the tests is called where it is, not sent: it would show the tests' code."""
     if isinstance(value, types.FunctionType | types.MethodType | types.GeneratorType | functools.partial):
         return True
     if isinstance(value, types.BuiltinFunctionType | types.ModuleType | np.ufunc):
@@ -722,7 +723,7 @@ def _listed(value: Any) -> list[Any]:
 
 def _random_state() -> tuple[Any, ...]:
     """A short mark of the global generators' state: equal while nobody seeds them or draws."""
-    name, keys, place, has_gauss, gauss = np.random.get_state()  # type: ignore[misc]
+    name, keys, place, has_gauss, gauss = np.random.get_state()
     torch = sys.modules.get("torch")
     own = torch.initial_seed() if torch is not None and hasattr(torch, "initial_seed") else 0
     return (name, int(keys[0]), int(keys[-1]), place, has_gauss, gauss, hash(random.getstate()), own)

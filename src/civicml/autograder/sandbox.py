@@ -79,7 +79,9 @@ def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -
 
 
 def keep() -> int:
-    """Become the parent of a process in new namespaces; returns its exit status in the keeper, 0 in the child.
+    """Become the parent of a process in new namespaces.
+
+    Returns its exit status in the parent, and -1 in that process.
 
     The child is the first process of its own process namespace: when it or the keeper dies, however
     that comes about, the kernel ends everything it ever started.

@@ -328,14 +328,16 @@ def _shaped(cell: dict[str, Any], lab: Cell | None, notes: list[str]) -> Cell:
             notes.append(f"The locked cell '{lab.name}' had been changed; the lab's own was used.")
         return lab
     return Cell(
-        lab.kind, cell["source"], copy.deepcopy(lab.metadata), lab.cell_type, lab.name, lab.points, lab.graded,
+        lab.kind, cell["source"], copy.deepcopy(lab.metadata), lab.cell_type, lab.name, lab.points,
+        lab.graded,
         lab.manual, lab.number, lab.id,
     )  # fmt: skip
 
 
 def _emptied(cell: Cell) -> Cell:
     return Cell(
-        cell.kind, "", cell.metadata, cell.cell_type, cell.name, cell.points, cell.graded, cell.manual, cell.number,
+        cell.kind, "", cell.metadata, cell.cell_type, cell.name, cell.points, cell.graded, cell.manual,
+        cell.number,
         cell.id,
     )  # fmt: skip
 

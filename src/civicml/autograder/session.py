@@ -179,7 +179,8 @@ class Session:
         try:
             return self._exchange(source)
         except LateError:
-            why = f"CellTimeoutError: This cell took more than {self.limits.cell_seconds:g} seconds, and was ended."
+            most = f"{self.limits.cell_seconds:g} seconds"
+            why = f"CellTimeoutError: This cell took more than {most}, and was ended."
         except ChannelError:
             why = "DeadKernelError: This cell ended the process it ran in."
         self.flags.append(f"Cell {place + 1}: {_split(why)[1]}")
@@ -284,7 +285,7 @@ def _done(cell: Cell, told: dict[str, Any], seconds: float) -> Verdict:
     if not 0 <= part <= cell.points:
         return Verdict(
             cell.name, "void", 0.0, cell.points, "This could not be tested.", False,
-            f"the test's last line gave {shown}, which is no number of points from 0 to {cell.points:g}", seconds,
+            f"the test's last line gave {shown}, no number of points from 0 to {cell.points:g}", seconds,
         )  # fmt: skip
     status = "passed" if part == cell.points else "partial"
     return Verdict(cell.name, status, part, cell.points, seconds=seconds)  # type: ignore[arg-type]

@@ -135,7 +135,7 @@ class _Bytes(io.RawIOBase):
 class _Publisher(DisplayPublisher):
     outputs = AnyTrait()
 
-    def publish(
+    def publish(  # type: ignore[override]
         self, data: Any, metadata: Any = None, *, transient: Any = None, update: bool = False, **_: Any
     ) -> None:
         data, metadata = _as_json(data), metadata or {}
@@ -180,9 +180,9 @@ class GradingShell(InteractiveShell):
 
     def __init__(self, **kwargs: Any) -> None:
         self.outputs = Outputs()
-        super().__init__(**kwargs)
-        self.displayhook.outputs = self.outputs
-        self.display_pub.outputs = self.outputs
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        self.displayhook.outputs = self.outputs  # type: ignore[attr-defined]
+        self.display_pub.outputs = self.outputs  # type: ignore[attr-defined]
         self.user_ns["input"] = None
         del self.user_ns["input"]
 
@@ -197,11 +197,11 @@ class GradingShell(InteractiveShell):
             always=True,
         )
 
-    def system(self, cmd: str) -> None:  # type: ignore[override]
+    def system(self, cmd: str) -> None:
         """`!command`: its output goes where this process's own goes."""
         import subprocess
 
-        done = subprocess.run(self.var_expand(cmd, depth=1), shell=True, check=False)  # noqa: S602
+        done = subprocess.run(self.var_expand(cmd, depth=1), shell=True, check=False)  # type: ignore[no-untyped-call]  # noqa: S602
         self.user_ns["_exit_code"] = done.returncode
 
     system_piped = system
@@ -244,12 +244,12 @@ def make_shell(folder: str) -> GradingShell:
     settings.InteractiveShell.xmode = "Context"
     shell = GradingShell.instance(config=settings)
     if "matplotlib" in sys.modules:
-        shell.enable_matplotlib("inline")
+        shell.enable_matplotlib("inline")  # type: ignore[no-untyped-call]
     return shell
 
 
 def take_over_streams(shell: GradingShell) -> None:
     """Send what Python code prints to the running cell."""
     sys.stdin = io.StringIO("")
-    sys.stdout = _Stream(shell.outputs, "stdout", 1)  # type: ignore[assignment]
-    sys.stderr = _Stream(shell.outputs, "stderr", 2)  # type: ignore[assignment]
+    sys.stdout = _Stream(shell.outputs, "stdout", 1)
+    sys.stderr = _Stream(shell.outputs, "stderr", 2)

@@ -194,7 +194,7 @@ def _read_named(reader: Reader, kind: str, names: list[str], nodes: list[Node]) 
 
 @functools.lru_cache(maxsize=64)
 def _named_kind(kind: str, names: tuple[str, ...]) -> Any:
-    return collections.namedtuple(kind, names, rename=True)  # type: ignore[misc]
+    return collections.namedtuple(kind, names, rename=True)
 
 
 def _read_pairs(reader: Reader, pairs: list[list[Node]]) -> dict[Any, Any]:
@@ -315,7 +315,7 @@ def make_error(kind: type[BaseException], values: tuple[Any, ...], text: str) ->
 def _saying(kind: type[BaseException], text: str, values: tuple[Any, ...]) -> BaseException:
     told = type(kind.__name__, (kind,), {"__str__": lambda self: text, "__module__": kind.__module__})
     try:
-        made = told.__new__(told)
+        made = told.__new__(told)  # type: ignore[call-overload]
     except TypeError:
         return Exception(text)
     made.args = values
@@ -466,13 +466,13 @@ def _write_extension(writer: Writer, value: Any) -> Node:  # noqa: PLR0911 - one
     if isinstance(value, pd.arrays.TimedeltaArray):
         return _write_array(writer, value._ndarray)
     if isinstance(value, pd.arrays.IntegerArray | pd.arrays.FloatingArray | pd.arrays.BooleanArray):
-        return ["nullable", _write_array(writer, value._data), _write_array(writer, value._mask)]
+        return ["nullable", _write_array(writer, value._data), _write_array(writer, value._mask)]  # type: ignore[union-attr]
     if isinstance(value.dtype, pd.StringDtype):
         missing = "nan" if value.dtype.na_value is not pd.NA else "NA"
         column = pa.array(value, type=pa.large_string(), from_pandas=True)
         return ["texts", _write_arrow(writer, column), value.dtype.storage, missing]
     if isinstance(value, pd.arrays.PeriodArray):
-        return ["periods", _write_array(writer, value.asi8), value.freqstr]
+        return ["periods", _write_array(writer, value.asi8), value.freqstr]  # type: ignore[attr-defined]
     if isinstance(value, pd.arrays.IntervalArray):
         return [
             "intervals",
@@ -481,7 +481,7 @@ def _write_extension(writer: Writer, value: Any) -> Node:  # noqa: PLR0911 - one
             value.closed,
         ]
     if isinstance(value, pd.arrays.ArrowExtensionArray):
-        return ["arrow", _write_arrow(writer, value._pa_array)]
+        return ["arrow", _write_arrow(writer, value._pa_array)]  # type: ignore[attr-defined]
     if isinstance(value, pd.arrays.SparseArray):
         return ["sparse", _write_array(writer, np.asarray(value)), writer.write(value.fill_value)]
     return None
@@ -506,7 +506,7 @@ def _read_arrow(reader: Reader, number: int) -> Any:
 
 
 def _read_texts(reader: Reader, number: int, storage: str, missing: str) -> Any:
-    kind = pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else np.nan)
+    kind = pd.StringDtype(storage, na_value=pd.NA if missing == "NA" else np.nan)  # type: ignore[call-overload]
     column = _read_arrow(reader, number)
     if not (pa.types.is_large_string(column.type) or pa.types.is_string(column.type)):
         raise UnreadableError("A table came back damaged.")
@@ -566,8 +566,8 @@ def _read_index(reader: Reader, node: Node, name: Node, frequency: str | None) -
     values = reader.read(node)
     made = pd.Index(values, dtype=values.dtype, name=reader.read(name))
     if frequency and isinstance(made, pd.DatetimeIndex | pd.TimedeltaIndex):
-        made.freq = pd.tseries.frequencies.to_offset(str(frequency))
-    return made
+        made.freq = pd.tseries.frequencies.to_offset(str(frequency))  # type: ignore[misc]
+    return made  # type: ignore[no-any-return]
 
 
 def _read_multi(reader: Reader, levels: list[Node], codes: list[Node], names: list[Node]) -> pd.Index:
@@ -589,13 +589,13 @@ def _write_series(writer: Writer, value: pd.Series) -> Node:
 
 def _read_series(reader: Reader, index: Node, values: Node, name: Node) -> pd.Series:
     array = reader.read(values)
-    return pd.Series(
+    return pd.Series(  # type: ignore[no-any-return]
         array, index=_of(reader.read(index), pd.Index), dtype=array.dtype, name=reader.read(name), copy=False
     )
 
 
 def _write_frame(writer: Writer, value: pd.DataFrame) -> Node:
-    columns = [_write_extension(writer, value._ixs(place, axis=1).array) for place in range(value.shape[1])]
+    columns = [_write_extension(writer, value._ixs(place, axis=1).array) for place in range(value.shape[1])]  # type: ignore[operator]
     return ["frame", _write_index(writer, value.index), _write_index(writer, value.columns), columns]
 
 
@@ -652,7 +652,8 @@ def _write_tensor(writer: Writer, value: Any, torch: Any) -> Node:
     ]
 
 
-_TENSOR_KINDS = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+_TENSOR_KINDS = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8",
+                 "bool",
                  "complex64", "complex128")  # fmt: skip
 
 

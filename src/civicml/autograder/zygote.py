@@ -141,7 +141,7 @@ class _Zygote:
         plain = {
             "HOME": home,
             "USER": "learner",
-            "TMPDIR": "/tmp",
+            "TMPDIR": "/tmp",  # noqa: S108 - its own
             "PATH": _PATH,
             "IPYTHONDIR": f"{home}/.ipython",
         }
