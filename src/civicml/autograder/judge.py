@@ -81,6 +81,7 @@ class Namespace(dict[str, Any]):
         self._link = link
         self._imports = {name: (module, attribute) for name, module, attribute in told["imports"]}
         self._waiting = [(cell, source, tuple(binds)) for cell, source, binds in told["statements"]]
+        self._lab = list(self._waiting)
         self._learners = {name for _, names in told["learners"] for name in names}
         self._bound_by = {cell: tuple(names) for cell, names in told["learners"]}
         self._theirs: dict[str, Any] = {}
@@ -96,9 +97,22 @@ class Namespace(dict[str, Any]):
                     self.pop(name, None)
         self._cell = cell
         self._theirs.clear()
+        self._renew_changed()
         have = set(dict.keys(self))
         for name in {n for where, _, binds in self._waiting if where < cell for n in binds} & have:
             self._run_statements(name)
+
+    def _renew_changed(self) -> None:
+        """What the lab defines and a learner's function changed is made anew, so that no later test sees it."""
+        changed = {id(value) for value in self._link.changed}
+        self._link.changed.clear()
+        spoilt = {name for _, _, binds in self._lab for name in binds if id(dict.get(self, name)) in changed}
+        for item in self._lab:
+            if spoilt & set(item[2]) and item not in self._waiting:
+                self._waiting.append(item)
+        self._waiting.sort(key=self._lab.index)
+        for name in spoilt:
+            del self[name]
 
     def __missing__(self, name: str) -> Any:
         if name in self._imports:

@@ -95,6 +95,8 @@ class Link:
         self.serve_more: Callable[[dict[str, Any], list[Any]], Any] | None = None
         self.after_call: Callable[[], None] = lambda: None
         self.calls = 0
+        self.changed: list[Any] = []
+        """What calls have changed in place, of all that was passed to them."""
         self._objects: dict[int, Any] = {}
         self._numbers: dict[int, int] = {}
         self._kinds: dict[int, type[BaseException]] = {}
@@ -148,6 +150,7 @@ class Link:
         for place, node in _listed(told.get("changed")):
             if type(place) is int and 0 <= place < len(values):
                 change(values[place], reader.read(node))
+                self.changed.append(values[place])
         if "error" in told:
             error = self._error(reader, told["error"])
             raise error
