@@ -62,6 +62,8 @@ def _options(
 
 def main() -> None:
     """Entry point: turn what a user can put right into one sentence and exit status 1."""
+    # jsonschema would compile a grammar of international web addresses, for 1.6 s: nothing here has any.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     try:
         app()
     except CivicmlError as error:
@@ -594,7 +596,8 @@ def datasets_describe(
         for column_name, column in spec.columns.items():
             unit = f", {column.unit}" if column.unit else ""
             blank = "may be" if column.missing else "never"
-            values = ", ".join(column.values or [])
+            codes = [f"{code} {label}" for code, label in (column.codes or {}).items()]
+            values = ", ".join([*(column.values or []), *codes])
             table.add_row(column_name, column.type + unit, blank, column.description, values)
         console.print(table)
     console.print(f"More: {dataset.folder / 'datasheet.md'}", highlight=False, soft_wrap=True)
@@ -606,6 +609,9 @@ def datasets_build(
     to: Annotated[Path | None, typer.Option("--to", help="Write here and not to the cache.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the main table; needs --to.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV files; needs --to.")] = False,
+    year: Annotated[
+        list[int] | None, typer.Option(help="A year, of a dataset that has years; give it once for each.")
+    ] = None,
 ) -> None:
     """Build the published tables: in the cache, or in a new directory as Parquet or CSV."""
     from civicml.datasets import build, load, write_csv
@@ -615,12 +621,12 @@ def datasets_build(
     if csv and rows is not None:
         raise CivicmlError("--csv writes the dataset as it is taught; leave out --rows.")
     if to is None:
-        console.print(repr(load(name)), highlight=False)
+        console.print(repr(load(name, years=year or None)), highlight=False)
     elif csv:
-        for path in write_csv(name, to):
+        for path in write_csv(name, to, years=year or None):
             console.print(str(path), highlight=False, soft_wrap=True)
     else:
-        made = build(name, to, rows=rows)
+        made = build(name, to, rows=rows, years=year or None)
         total = ", ".join(f"{table}: {number:,} rows" for table, number in made.rows.items())
         console.print(f"{made.folder}: {total} in {made.seconds:.1f} s", highlight=False, soft_wrap=True)
 

@@ -28,7 +28,7 @@ FLAGS = [
 # --- the browser --------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> str:
     """The system's Chromium."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -41,7 +41,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def context(chromium: str, lab: "Lab"):
     """One browsing session, in which the person has followed the address that `civicml lab` printed."""
     from playwright.sync_api import sync_playwright
@@ -57,7 +57,7 @@ def context(chromium: str, lab: "Lab"):
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def learners_page(context, lab: "Lab"):
     """JupyterLab as it first appears. Formgrader hangs in a session that has not been here before."""
     page = context.new_page()
@@ -66,7 +66,7 @@ def learners_page(context, lab: "Lab"):
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def artefacts() -> Path:
     """Where screenshots are kept for people to look at."""
     folder = Path(os.environ.get("CIVICML_SCREENSHOTS") or "/tmp/civicml-screenshots")
@@ -103,7 +103,7 @@ def small_lab():
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The repository's lessons, with a small lab in place of the real one so that grading takes seconds."""
     root = tmp_path_factory.mktemp("browser") / "course"
@@ -119,7 +119,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cohort(course: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
     """Ana answered, Ben handed in what he was given; both are graded, and Ana has logged a run."""
     home = tmp_path_factory.mktemp("home")
@@ -172,7 +172,7 @@ class Lab:
         return self.address.partition("/lab")[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(cohort: Cohort) -> Iterator[Lab]:
     process = subprocess.Popen(
         [sys.executable, "-m", "civicml", "lab", "--no-browser"],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from civicml.autograder.settings import logging_to
 from civicml.cohort import extend, grade, gradebook, open_cohort, release, return_week, write_csv
 
 NBGRADER = Path(sys.executable).with_name("nbgrader")
@@ -110,33 +111,40 @@ def test_plain_nbgrader_in_the_cohorts_directory_gives_the_same_marks(graded, tm
     assert marks_of(again) == expected
 
 
-def test_nbgrader_as_it_ships_grades_the_same_lab_with_the_same_marks(graded, tmp_path):
+def test_nbgrader_as_it_ships_grades_the_same_lab_with_the_same_marks(graded, tmp_path, monkeypatch):
+    from nbgrader.apps.api import NbGraderAPI
+    from traitlets.config import Config
+
     plain = tmp_path / "plain"
     for step in ("source", "submitted"):
         shutil.copytree(graded.root / step, plain / step)
-    (plain / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'plain'\n")
     # The tiny lab's hidden test looks for the cohort that grading names.
-    os.environ["CIVICML_COHORT"] = str(graded.root)
-    try:
-        nbgrader(plain, "generate_assignment", "week01")
-        nbgrader(plain, "autograde", "week01")
-    finally:
-        del os.environ["CIVICML_COHORT"]
+    monkeypatch.setenv("CIVICML_COHORT", str(graded.root))
+    monkeypatch.setenv("PATH", f"{NBGRADER.parent}{os.pathsep}{os.environ['PATH']}")
+    with logging_to(None):
+        api = NbGraderAPI(config=Config({"CourseDirectory": {"root": str(plain), "course_id": "plain"}}))
+        assert api.generate_assignment("week01")["success"]
+        for learner in marks_of(graded.root):
+            assert api.autograde("week01", learner)["success"]
     ours, theirs = marks_of(graded.root), marks_of(plain)
     assert {one: mark[3] for one, mark in theirs.items()} == {one: mark[3] for one, mark in ours.items()}
 
 
-def test_plain_nbgraders_feedback_hides_hidden_tests_too(graded, tmp_path):
-    shutil.copytree(graded.root, tmp_path / "cohort")
-    shutil.copytree(graded.course.root, tmp_path / "course")
-    nbgrader(tmp_path / "cohort", "generate_feedback", "week01", "--student", "cy")
-    page = (tmp_path / "cohort" / "feedback" / "cy" / "week01" / "lab.html").read_text()
+def test_formgraders_own_feedback_hides_hidden_tests_too(graded):
+    from nbgrader.apps.api import NbGraderAPI
+
+    with graded.logged():
+        assert NbGraderAPI(config=graded.settings).generate_feedback("week01", "cy")["success"]
+    page = (graded.root / "feedback" / "cy" / "week01" / "lab.html").read_text()
     assert "secret_case" not in page
     assert "Try a longer list" in page
 
 
-def test_plain_nbgraders_export_agrees_with_ours(graded, tmp_path):
-    nbgrader(graded.root, "export", "--to", str(tmp_path / "theirs.csv"))
+def test_nbgraders_export_agrees_with_ours(graded, tmp_path):
+    from nbgrader.plugins import CsvExportPlugin
+
+    with graded.logged(), graded.gradebook() as book:
+        CsvExportPlugin(to=str(tmp_path / "theirs.csv")).export(book)
     write_csv(gradebook(graded), tmp_path / "ours.csv")
     theirs, ours = (
         {row["student_id" if "student_id" in row else "learner"]: row for row in csv.DictReader(file.open())}

@@ -59,6 +59,16 @@ def test_categories_are_in_the_order_of_the_schema_and_units_are_attached(tiny):
     assert people.attrs["columns"]["ill"] == "Whether they are ill."
 
 
+def test_every_value_is_the_one_in_the_file_whatever_order_its_dictionary_is_in(kit):
+    path = kit / "data" / "tiny" / "people.parquet"
+    stored = pd.read_parquet(path)
+    stored.loc[[0, 5], "town"] = None
+    stored.to_parquet(path)
+    towns = load("tiny").people["town"]
+    assert towns.isna().sum() == 2
+    assert (towns.astype("str").fillna("-") == stored["town"].astype("str").fillna("-")).all()
+
+
 def test_types_are_those_that_lessons_rely_on(gp):
     appointments, patients = gp.appointments, gp.patients
     assert appointments["appointment_id"].dtype == patients["patient_id"].dtype == "int64"

@@ -144,6 +144,18 @@ def test_a_learners_kit_has_no_formgrader(course: Path) -> None:
     assert not lab.plan().formgrader
 
 
+def test_a_learners_jupyterlab_hides_what_instructors_use(course: Path, tmp_path: Path) -> None:
+    (course / "kit.toml").touch()
+    lab._write_settings(lab.plan(), "secret", tmp_path)
+
+    page = json.loads((tmp_path / "labconfig" / "page_config.json").read_text())["disabledExtensions"]
+    server = json.loads((tmp_path / "jupyter_server_config.d" / "civicml.json").read_text())["ServerApp"]
+    assert {"@jupyter/nbgrader:formgrader", "@jupyter/nbgrader:create-assignment"} <= page.keys()
+    assert "@jupyter/nbgrader:validate-assignment" not in page
+    assert server["jpserver_extensions"]["nbgrader.server_extensions.formgrader"] is False
+    assert (tmp_path / "server.json").stat().st_mode & 0o077 == 0, "others can read the token"
+
+
 def test_a_port_in_use_is_passed_over_unless_it_was_named(
     course: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

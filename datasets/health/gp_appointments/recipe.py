@@ -21,6 +21,10 @@ from civicml.datasets.tables import Chunk, RawTables, Tables
 
 ROWS = 252_000
 
+# Numbers begin elsewhere in the sealed layer, so that rows of two layers are never taken for one another.
+FIRST_PATIENT = {False: 100_001, True: 5_000_001}
+FIRST_APPOINTMENT = {False: 1, True: 500_000_001}
+
 TRUTH = read_truth(__file__)
 TARGETS = {name: figure.value for name, figure in read_figures(__file__).items()}
 
@@ -418,14 +422,19 @@ def fit_missed(world: World, trial: Bookings) -> dict[str, Floats]:
     by_region = {LONDON: TARGETS["missed_london"], EAST: TARGETS["missed_east"]}
     region = LOCATIONS["region"].to_numpy()
     bands, regions = logit(by_band), np.zeros(len(LOCATIONS))
-    for _ in range(40):
+    places = {code: np.flatnonzero(region[location] == code) for code in by_region}
+    step = 1.0
+    while step > 1e-9:
         missed = sigmoid(chance + bands[band] + regions[location])
         seen_missed = missed * (1 - recording["unknown_if_missed"])
         seen = seen_missed + (1 - missed) * (1 - recording["unknown_if_attended"])
-        bands += logit(by_band) - logit(np.bincount(band, seen_missed, 7) / np.bincount(band, seen, 7))
-        for code, wanted in by_region.items():
-            here = region[location] == code
-            regions[region == code] += logit(wanted) - logit(seen_missed[here].sum() / seen[here].sum())
+        change = logit(by_band) - logit(np.bincount(band, seen_missed, 7) / np.bincount(band, seen, 7))
+        bands += change
+        step = np.abs(change).max()
+        for code, here in places.items():
+            change = logit(by_region[code]) - logit(seen_missed[here].sum() / seen[here].sum())
+            regions[region == code] += change
+            step = max(step, abs(change))
     return {"band": np.append(bands, bands[2]), "region": regions}
 
 
@@ -457,7 +466,7 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
     volume = world.days["volume"].to_numpy()
     per_day = streams.rng("rows per day").multinomial(rows, volume / volume.sum())
     late: list[pd.DataFrame] = []
-    first_id = 1
+    first_id = FIRST_APPOINTMENT[streams.sealed]
     for block, days in enumerate(blocks(per_day, 400_000)):
         rng = streams.rng("appointments", block)
         bookings = make_bookings(rng, world, people, np.repeat(days, per_day[days]))
@@ -618,7 +627,7 @@ def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
 
     new_number = np.full(len(people), -1, dtype=np.int64)
     kept = protected.frame["patient_number"].to_numpy()
-    new_number[kept] = 100_001 + streams.rng("published numbers").permutation(len(kept))
+    new_number[kept] = FIRST_PATIENT[streams.sealed] + streams.rng("published numbers").permutation(len(kept))
     patients = protected.frame.assign(patient_id=new_number[kept])
     yield {"patients": patients.sort_values("patient_id", ignore_index=True)}
     for batch in raw.batches("appointments"):

@@ -8,7 +8,7 @@ from civicml.datasets.building import Build, build, build_raw, build_sealed
 from civicml.datasets.catalogue import Dataset, all_datasets, find_dataset
 from civicml.datasets.exporting import export_published, write_csv
 from civicml.datasets.hashing import content_hash, table_hash
-from civicml.datasets.loading import load, load_raw, load_sealed
+from civicml.datasets.loading import code_labels, load, load_raw, load_sealed
 from civicml.datasets.official import ReadReport, read_official
 from civicml.datasets.tables import Tables
 from civicml.datasets.verifying import Check, record, verify
@@ -23,6 +23,7 @@ __all__ = [
     "build",
     "build_raw",
     "build_sealed",
+    "code_labels",
     "content_hash",
     "export_published",
     "find_dataset",

@@ -7,21 +7,28 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
 import filelock
 import platformdirs
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from civicml.datasets.catalogue import RECIPE_FILE, Dataset, find_dataset, refuse_in_kit
 from civicml.datasets.disclosure import RULES_FILE, Rules
 from civicml.datasets.recipe import TRUTH_FILE, Recipe, Streams, load_recipe
-from civicml.datasets.schema import SCHEMA_FILE, read_settings
+from civicml.datasets.schema import SCHEMA_FILE, choose_years, read_settings
 from civicml.datasets.tables import RawTables, TableWriter
 from civicml.errors import CivicmlError
 
@@ -47,13 +54,16 @@ def cache_directory() -> Path:
     return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("civicml"))
 
 
-def build(name: str, destination: Path, *, rows: int | None = None) -> Build:
+def build(
+    name: str, destination: Path, *, rows: int | None = None, years: Sequence[int] | None = None
+) -> Build:
     """Build the published tables of `name` in `destination`, a directory that does not exist yet.
 
     Args:
         name: the dataset.
         destination: ``<table>.parquet`` files are written there.
-        rows: rows of the main table; the recipe's own number when not given.
+        rows: rows of the main table, or of its years each; the recipe's own number when not given.
+        years: which years, of a dataset that is kept year by year; its usual ones when not given.
 
     Raises:
         CivicmlError: no such dataset, a learner's kit, a destination that exists, or a disk that cannot be
@@ -61,14 +71,18 @@ def build(name: str, destination: Path, *, rows: int | None = None) -> Build:
     """
     dataset = find_dataset(name)
     refuse_in_kit(dataset, "raw")
-    return _build_at(dataset, "published", destination, _public(dataset), rows)
+    chosen = choose_years(dataset.schema, years)
+    return _build_at(dataset, "published", destination, _public(dataset), rows=rows, years=chosen)
 
 
-def build_raw(name: str, destination: Path, *, rows: int | None = None) -> Build:
+def build_raw(
+    name: str, destination: Path, *, rows: int | None = None, years: Sequence[int] | None = None
+) -> Build:
     """Build the identifiable tables of `name` in `destination`; arguments and errors as for :func:`build`."""
     dataset = find_dataset(name)
     refuse_in_kit(dataset, "raw")
-    return _build_at(dataset, "raw", destination, _public(dataset), rows)
+    chosen = choose_years(dataset.schema, years)
+    return _build_at(dataset, "raw", destination, _public(dataset), rows=rows, years=chosen)
 
 
 def build_sealed(name: str, seed: str | bytes, destination: Path, *, rows: int | None = None) -> Build:
@@ -87,13 +101,19 @@ def build_sealed(name: str, seed: str | bytes, destination: Path, *, rows: int |
         raise CivicmlError(
             f"The seed of the sealed tables must be at least {_SHORTEST_SECRET} characters, and secret."
         )
-    return _build_at(dataset, "sealed", destination, Streams(dataset.name, secret, sealed=True), rows)
+    chosen = None if dataset.schema.years is None else dataset.schema.years.sealed
+    streams = Streams(dataset.name, secret, sealed=True)
+    return _build_at(dataset, "sealed", destination, streams, rows=rows, years=chosen)
 
 
-def built(dataset: Dataset, layer: str = "published") -> Path:
-    """The directory of the cached `layer` (published or raw) of `dataset`, built first if need be."""
+def built(dataset: Dataset, layer: str = "published", year: int | None = None) -> Path:
+    """The directory of the cached `layer` (published or raw) of `dataset`, built first if need be.
+
+    A dataset that is kept year by year has one for each `year`, made when it is first asked for.
+    """
     home = cache_directory() / dataset.name
-    folder = home / f"{layer}-{fingerprint(dataset)}"
+    edition = home / f"{layer}-{fingerprint(dataset)}"
+    folder = edition if year is None else edition / str(year)
     if folder.is_dir():
         return folder
     with plain_errors(home):
@@ -101,7 +121,9 @@ def built(dataset: Dataset, layer: str = "published") -> Path:
         with filelock.FileLock(home / ".lock"):
             if not folder.is_dir():
                 _clear_leftovers(home)
-                _run(dataset, layer, folder, _public(dataset), None)
+                folder.parent.mkdir(exist_ok=True)
+                years = None if year is None else [year]
+                _run(dataset, layer, folder, _public(dataset), rows=None, years=years)
                 _remove_old(home, layer)
     return folder
 
@@ -121,30 +143,52 @@ def _public(dataset: Dataset) -> Streams:
     return Streams(dataset.name, PUBLIC_SECRET)
 
 
-def _build_at(dataset: Dataset, layer: str, destination: Path, streams: Streams, rows: int | None) -> Build:
+def _build_at(
+    dataset: Dataset,
+    layer: str,
+    destination: Path,
+    streams: Streams,
+    *,
+    rows: int | None,
+    years: Sequence[int] | None,
+) -> Build:
     if rows is not None and rows < 1:
         raise CivicmlError(f"A dataset needs at least one row; you asked for {rows}.")
     if destination.exists():
         raise CivicmlError(f"'{destination}' exists already; name a directory that does not.")
     with plain_errors(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
-        return _run(dataset, layer, destination, streams, rows)
+        return _run(dataset, layer, destination, streams, rows=rows, years=years)
 
 
-def _run(dataset: Dataset, layer: str, folder: Path, streams: Streams, rows: int | None) -> Build:
+def _run(
+    dataset: Dataset,
+    layer: str,
+    folder: Path,
+    streams: Streams,
+    *,
+    rows: int | None,
+    years: Sequence[int] | None,
+) -> Build:
     """Build `layer` beside `folder` and rename it to `folder` when it is whole."""
     started = perf_counter()
     recipe = load_recipe(dataset)
     work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))  # mode 0700
     try:
-        raw, out = work / "raw", work / "out"
-        raw.mkdir()
-        counts = _generate(dataset, recipe, raw, streams, rows or recipe.rows)
-        if layer == "raw":
-            out = raw
-        else:
-            out.mkdir()
-            counts = _publish(dataset, recipe, raw, out, streams)
+        out = work / "out"
+        out.mkdir()
+        schema = None if layer == "raw" else dataset.schema
+        with TableWriter(out, schema) as writer:
+            for year in [None] if years is None else years:
+                of_year = replace(streams, year=year)
+                if layer == "raw":
+                    _generate(dataset, recipe, writer, of_year, rows or recipe.rows)
+                else:
+                    (work / "raw").mkdir()
+                    with TableWriter(work / "raw") as raw:
+                        _generate(dataset, recipe, raw, of_year, rows or recipe.rows)
+                    _publish(dataset, recipe, RawTables(work / "raw"), writer, of_year)
+                    shutil.rmtree(work / "raw")
         if layer == "sealed":
             for path in out.iterdir():
                 path.chmod(0o600)
@@ -152,30 +196,30 @@ def _run(dataset: Dataset, layer: str, folder: Path, streams: Streams, rows: int
         out.rename(folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return Build(folder, counts, perf_counter() - started)
+    return Build(folder, writer.rows, perf_counter() - started)
 
 
-def _generate(dataset: Dataset, recipe: Recipe, folder: Path, streams: Streams, rows: int) -> dict[str, int]:
+def _generate(dataset: Dataset, recipe: Recipe, writer: TableWriter, streams: Streams, rows: int) -> None:
     main = dataset.schema.main_table
-    with _progress() as progress, TableWriter(folder) as writer:
-        task = progress.add_task(f"Building {dataset.name}", total=rows)
+    title = f"Building {dataset.name}" + ("" if streams.year is None else f" {streams.year}")
+    before = writer.rows.get(main, 0)
+    with _progress() as progress:
+        task = progress.add_task(title, total=rows)
         for chunk in recipe.generate(streams, rows):
             writer.write(chunk)
-            progress.update(task, completed=min(writer.rows.get(main, 0), rows))
-    return writer.rows
+            progress.update(task, completed=min(writer.rows.get(main, 0) - before, rows))
 
 
-def _publish(dataset: Dataset, recipe: Recipe, raw: Path, out: Path, streams: Streams) -> dict[str, int]:
+def _publish(dataset: Dataset, recipe: Recipe, raw: RawTables, writer: TableWriter, streams: Streams) -> None:
     rules = read_settings(dataset.folder / RULES_FILE, Rules)
-    with TableWriter(out, dataset.schema) as writer:
-        for chunk in recipe.publish(RawTables(raw), streams, rules):
-            writer.write(chunk)
-    return writer.rows
+    for chunk in recipe.publish(raw, streams, rules):
+        writer.write(chunk)
 
 
 def _progress() -> Progress:
     console = Console(stderr=True)
     return Progress(
+        SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -190,7 +234,7 @@ def _progress() -> Progress:
 
 def _clear_leftovers(home: Path) -> None:
     """Remove what a killed build left; called under the lock, so no other build is running."""
-    for path in home.glob(".building-*"):
+    for path in [*home.glob(".building-*"), *home.glob("*/.building-*")]:
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -6,9 +6,11 @@ settings stay where they are.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from civicml.datasets.building import built, plain_errors
 from civicml.datasets.catalogue import DATASHEET_FILE, find_dataset, refuse_in_kit
@@ -31,24 +33,40 @@ def export_published(name: str, destination: Path) -> None:
     """
     dataset = find_dataset(name)
     refuse_in_kit(dataset, "raw")
-    published = built(dataset)
+    schema = dataset.schema
+    years = [None] if schema.years is None else schema.years.published
+    folders = [built(dataset, "published", year) for year in years]
     with _new_directory(destination) as work:
-        for table in dataset.schema.tables:
-            shutil.copyfile(published / f"{table}.parquet", work / f"{table}.parquet")
+        for table in schema.tables:
+            _join([folder / f"{table}.parquet" for folder in folders], work / f"{table}.parquet")
         for file in _FOR_LEARNERS:
             if (dataset.folder / file).is_file():
                 shutil.copyfile(dataset.folder / file, work / file)
 
 
-def write_csv(name: str, destination: Path) -> list[Path]:
+def _join(parts: list[Path], whole: Path) -> None:
+    """Copy `parts`, Parquet files of one schema, into one, a row group at a time."""
+    if len(parts) == 1:
+        shutil.copyfile(parts[0], whole)
+        return
+    with pq.ParquetWriter(whole, pq.read_schema(parts[0]), compression="zstd") as writer:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group))
+
+
+def write_csv(name: str, destination: Path, *, years: Iterable[int] | None = None) -> list[Path]:
     """Write the published tables as CSV files to `destination`, a directory that does not exist yet.
+
+    `years` are as for ``load``.
 
     Blank means missing; dates are written 2025-01-31.
 
     Raises:
         CivicmlError: no such dataset, or the destination exists or cannot be written.
     """
-    tables = load(name)
+    tables = load(name, years=years)
     with _new_directory(destination) as work:
         for table, frame in tables.items():
             frame.to_csv(work / f"{table}.csv", index=False, date_format="%Y-%m-%d")

@@ -1,17 +1,22 @@
 """Loads tables: the published ones for everybody, the raw and sealed ones on the instructors' side only."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
+
+import pandas as pd
 
 from civicml.datasets.building import built
 from civicml.datasets.catalogue import find_dataset, refuse_in_kit
+from civicml.datasets.schema import choose_years
 from civicml.datasets.tables import RawTables, Tables, read_tables
 from civicml.errors import CivicmlError
 
 COHORT_VARIABLE = "CIVICML_COHORT"
 
 
-def load(name: str) -> Tables:
+def load(name: str, *, years: int | Iterable[int] | Literal["all"] | None = None) -> Tables:
     """The published tables of a dataset, as pandas frames.
 
     In a learner's kit they are read from its ``data`` folder. In the course's repository they come
@@ -19,34 +24,61 @@ def load(name: str) -> Tables:
 
     Args:
         name: for example ``"gp_appointments"``.
+        years: for a dataset that is kept year by year: one year, several, or ``"all"``. Without it you get
+            the year or years its schema names as usual.
 
     Returns:
         The tables, by name or as attributes. Categories are ordered where their values are; units
         and descriptions of columns are in each frame's ``attrs``.
 
     Raises:
-        CivicmlError: no such dataset, a damaged file, or a cache that cannot be written.
+        CivicmlError: no such dataset or year, a damaged file, or a cache that cannot be written.
     """
     dataset = find_dataset(name)
-    folder = dataset.folder if dataset.in_kit else built(dataset)
-    return read_tables(folder, dataset.schema, "published")
+    schema = dataset.schema
+    wanted = choose_years(schema, years)
+    if dataset.in_kit:
+        return read_tables(dataset.folder, schema, "published", wanted)
+    folders = [built(dataset)] if wanted is None else [built(dataset, "published", year) for year in wanted]
+    return read_tables(folders, schema, "published")
+
+
+def code_labels(name: str, column: str) -> dict[int, str]:
+    """What the numbers of a coded column mean: ``frame[column].map(code_labels(name, column))``.
+
+    Raises:
+        CivicmlError: no such dataset, or it has no such column with codes.
+    """
+    for table in find_dataset(name).schema.tables.values():
+        spec = table.columns.get(column)
+        if spec is not None and spec.codes is not None:
+            return {int(code): label for code, label in spec.codes.items()}
+    raise CivicmlError(f"'{name}' has no column '{column}' with codes.")
 
 
 def load_raw(name: str) -> Tables:
-    """The identifiable tables, fictional people with names: instructors only.
+    """The identifiable tables, fictional people with names: instructors only; its usual years, if it has any.
 
     Raises:
         CivicmlError: as for :func:`load`, or this is a learner's kit.
     """
     dataset = find_dataset(name)
     refuse_in_kit(dataset, "raw")
-    folder = built(dataset, "raw")
-    raw = RawTables(folder)
-    return Tables(name, "raw", {path.stem: raw.read(path.stem) for path in sorted(folder.glob("*.parquet"))})
+    usual = choose_years(dataset.schema, None)
+    folders = [built(dataset, "raw")] if usual is None else [built(dataset, "raw", year) for year in usual]
+    frames = {
+        path.stem: pd.concat([RawTables(folder).read(path.stem) for folder in folders], ignore_index=True)
+        for path in sorted(folders[0].glob("*.parquet"))
+    }
+    return Tables(name, "raw", frames)
 
 
-def load_sealed(name: str) -> Tables:
+def load_sealed(name: str, *, years: Iterable[int] | None = None) -> Tables:
     """The sealed hold-out of the cohort that ``$CIVICML_COHORT`` names: instructors only.
+
+    Args:
+        name: the dataset.
+        years: only these of the sealed years, for a dataset that is kept year by year.
 
     Raises:
         CivicmlError: no cohort is named, it has no sealed tables of that name, or this is a learner's kit.
@@ -61,4 +93,4 @@ def load_sealed(name: str) -> Tables:
     folder = Path(cohort).expanduser() / "sealed" / name
     if not folder.is_dir():
         raise CivicmlError(f"There are no sealed tables in '{folder}'; 'civicml cohort init' makes them.")
-    return read_tables(folder, dataset.schema, "sealed")
+    return read_tables(folder, dataset.schema, "sealed", None if years is None else list(years))

@@ -32,15 +32,18 @@ class Streams:
         dataset: the dataset's name.
         secret: what rows are drawn from: public for the published layer, a cohort's secret for the sealed.
         sealed: whether these rows are the hold-out.
+        year: which year to make, for a dataset that is kept year by year; rows of different years differ.
     """
 
     dataset: str
     secret: bytes
     sealed: bool = False
+    year: int | None = None
 
     def rng(self, *name: object) -> np.random.Generator:
         """For the rows: other numbers in every layer, and not to be guessed without the secret."""
-        return self._generator(b"sealed rows" if self.sealed else b"rows", self.secret, *name)
+        of_year = () if self.year is None else (self.year,)
+        return self._generator(b"sealed rows" if self.sealed else b"rows", self.secret, *of_year, *name)
 
     def world(self, *name: object) -> np.random.Generator:
         """For what the layers share (places, coefficients, days): the same numbers in all of them."""

@@ -6,11 +6,12 @@ code lists and missing values; must not know any dataset by name.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -32,7 +33,11 @@ class Settings(BaseModel):
 
 
 class Column(Settings):
-    """One column: its type, unit, code list and whether it may be blank."""
+    """One column: its type, unit, code list and whether it may be blank.
+
+    ``values`` lists what a category or text may hold; ``codes`` says what each number of an integer column
+    means, and ``missing_codes`` which of its numbers mean that nothing is known.
+    """
 
     type: Literal["integer", "number", "text", "category", "date", "yes/no"]
     description: _Text
@@ -42,6 +47,8 @@ class Column(Settings):
     ordered: bool = False
     values: list[str] | None = None
     also_found: list[str] = Field(default_factory=list)
+    codes: dict[str, _Text] | None = None
+    missing_codes: list[int] = Field(default_factory=list)
     pattern: str | None = None
     minimum: float | None = None
     maximum: float | None = None
@@ -102,6 +109,32 @@ class TableSchema(Settings):
         return pa.schema([(name, column.arrow_type) for name, column in self.columns.items()])
 
 
+class Years(Settings):
+    """Which years a dataset has that is built and loaded year by year.
+
+    Attributes:
+        column: the column of every table that holds the year.
+        published: the years that learners can have.
+        default: those that ``load`` gives when none are named.
+        measured: those that the calibration figures are measured on, together.
+        sealed: those of the sealed hold-out; some may be published in no other layer.
+    """
+
+    column: _Text
+    published: Annotated[list[int], Field(min_length=1)]
+    default: Annotated[list[int], Field(min_length=1)]
+    measured: Annotated[list[int], Field(min_length=1)]
+    sealed: Annotated[list[int], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        for name in ("default", "measured"):
+            odd = sorted(set(getattr(self, name)) - set(self.published))
+            if odd:
+                raise ValueError(f"{name} names {odd[0]}, which is not a published year")
+        return self
+
+
 class Schema(Settings):
     """All published tables of one dataset."""
 
@@ -109,6 +142,7 @@ class Schema(Settings):
     title: _Text
     source: _Text
     main_table: _Text
+    years: Years | None = None
     tables: Annotated[dict[str, TableSchema], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -116,6 +150,8 @@ class Schema(Settings):
         if self.main_table not in self.tables:
             raise ValueError(f"main_table '{self.main_table}' is not one of the tables")
         for name, table in self.tables.items():
+            if self.years is not None and self.years.column not in table.columns:
+                raise ValueError(f"table '{name}' has no column '{self.years.column}' to hold the year")
             for column_name, column in table.columns.items():
                 if column.references:
                     other, _, key = column.references.partition(".")
@@ -162,6 +198,32 @@ def read_settings(path: Path, kind: type[_Kind]) -> _Kind:
         problem = error.errors()[0]
         place = ".".join(str(part) for part in problem["loc"]) or "the whole file"
         raise CivicmlError(f"{path}: {place}: {problem['msg'].removeprefix('Value error, ')}.") from error
+
+
+def choose_years(schema: Schema, wanted: int | Iterable[int] | Literal["all"] | None) -> list[int] | None:
+    """The published years that `wanted` means, in order; ``None`` for a dataset that is not kept by year.
+
+    Raises:
+        CivicmlError: the dataset has no years, or not one of those.
+    """
+    if schema.years is None:
+        if wanted is not None:
+            raise CivicmlError(f"'{schema.name}' is not kept year by year; load it without years.")
+        return None
+    known = schema.years.published
+    if wanted is None:
+        return list(schema.years.default)
+    if isinstance(wanted, str):
+        if wanted == "all":
+            return list(known)
+        raise CivicmlError(f"years is '{wanted}'; give a year such as {known[-1]}, several, or 'all'.")
+    listed = [wanted] if isinstance(wanted, int | np.integer) else wanted
+    chosen = sorted({int(year) for year in listed})
+    odd = [year for year in chosen if year not in known]
+    if odd or not chosen:
+        what = f"no year {odd[0]}" if odd else "nothing for no year at all"
+        raise CivicmlError(f"'{schema.name}' has {what}; it has {', '.join(map(str, known))}.")
+    return chosen
 
 
 def contract(table: TableSchema) -> "pandera.DataFrameSchema":
@@ -227,6 +289,10 @@ def _checks(column: Column) -> "list[pandera.Check]":
         known = [*column.values, *column.also_found]
         listed = f"is one of {', '.join(column.values)}"
         checks.append(pandera.Check(lambda found: found.isin(known), error=listed))
+    if column.codes is not None:
+        numbers = [int(code) for code in column.codes]
+        meant = f"is one of {', '.join(column.codes)}"
+        checks.append(pandera.Check(lambda found: found.isin(numbers), error=meant))
     if column.pattern is not None:
         form = re.compile(column.pattern)
         checks.append(

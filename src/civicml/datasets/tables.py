@@ -3,7 +3,7 @@
 Knows frames, Arrow and schemas; must not know how tables are made or where they are kept.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,8 +81,10 @@ class TableWriter:
         for name, frame in chunk.items():
             table = self._to_arrow(name, frame)
             if name not in self._files:
+                # The raw layer is read once and thrown away: speed before size.
+                compression = "lz4" if self._schema is None else "zstd"
                 self._files[name] = pq.ParquetWriter(
-                    self._folder / f"{name}.parquet", table.schema, compression="zstd"
+                    self._folder / f"{name}.parquet", table.schema, compression=compression
                 )
             self._files[name].write_table(table)
             self.rows[name] = self.rows.get(name, 0) + len(frame)
@@ -123,26 +125,38 @@ class RawTables:
                 yield batch.to_pandas()
 
 
-def read_tables(folder: Path, schema: Schema, layer: str) -> Tables:
-    """Read every table of `schema` from the Parquet files in `folder`.
+def read_tables(
+    folder: Path | Sequence[Path], schema: Schema, layer: str, years: Sequence[int] | None = None
+) -> Tables:
+    """Read every table of `schema` from the Parquet files in `folder`, or in several, one after the other.
+
+    Args:
+        folder: where the files are.
+        schema: what is in them.
+        layer: what to call them.
+        years: take only the rows of these years, where the dataset is kept year by year.
 
     Raises:
         CivicmlError: a file is missing, damaged, or lacks a column of the schema.
     """
+    folders = [folder] if isinstance(folder, Path) else list(folder)
+    only = None if years is None or schema.years is None else [(schema.years.column, "in", list(years))]
     frames = {}
     for name, table in schema.tables.items():
-        path = folder / f"{name}.parquet"
-        try:
-            categories = [c for c, spec in table.columns.items() if spec.type == "category"]
-            stored = pq.read_table(path, read_dictionary=categories, partitioning=None)
-        except FileNotFoundError as error:
-            raise CivicmlError(
-                f"Table '{name}' of '{schema.name}' is missing: there is no {path}."
-            ) from error
-        except (OSError, pa.ArrowException) as error:
-            raise CivicmlError(f"{path} is not a readable Parquet file: {error}.") from error
+        stored = pa.concat_tables([_read(place, name, schema, only) for place in folders])
         frames[name] = to_frame(stored, table, name)
     return Tables(schema.name, layer, frames)
+
+
+def _read(folder: Path, name: str, schema: Schema, only: list[tuple[str, str, list[int]]] | None) -> pa.Table:
+    path = folder / f"{name}.parquet"
+    categories = [c for c, spec in schema.tables[name].columns.items() if spec.type == "category"]
+    try:
+        return pq.read_table(path, read_dictionary=categories, partitioning=None, filters=only)
+    except FileNotFoundError as error:
+        raise CivicmlError(f"Table '{name}' of '{schema.name}' is missing: there is no {path}.") from error
+    except (OSError, pa.ArrowException) as error:
+        raise CivicmlError(f"{path} is not a readable Parquet file: {error}.") from error
 
 
 def to_frame(stored: pa.Table, table: TableSchema, name: str) -> pd.DataFrame:
@@ -182,7 +196,8 @@ def _to_pandas_column(stored: pa.ChunkedArray, spec: Column) -> pd.Series:
     if spec.type in ("integer", "yes/no") and spec.missing:
         return pd.Series(pd.array(column.to_pandas(types_mapper={spec.arrow_type: spec.pandas_dtype}.get)))
     values: pd.Series = column.to_pandas()
-    return values
+    # Numbers may still be in Arrow's memory, which nobody may change.
+    return values if spec.type == "text" else values.copy()
 
 
 def _to_categorical(stored: pa.ChunkedArray, spec: Column) -> "pd.Categorical[str]":

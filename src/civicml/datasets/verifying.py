@@ -18,6 +18,7 @@ from civicml.datasets.catalogue import DATASHEET_FILE, RECIPE_FILE, Dataset, fin
 from civicml.datasets.checksums import CHECKSUMS_FILE, checksums_text, read_checksums
 from civicml.datasets.disclosure import (
     RULES_FILE,
+    Attack,
     CountRule,
     Rules,
     inference_gain,
@@ -82,9 +83,10 @@ def verify(name: str) -> list[Check]:
     tables = load(name)
     checks = [*_contract(dataset, tables), *_content(dataset, tables)]
     if not dataset.in_kit:
-        recipe, rules = load_recipe(dataset), _rules(dataset)
+        recipe, rules, years = load_recipe(dataset), _rules(dataset), dataset.schema.years
+        measured = tables if years is None else load(name, years=years.measured)
         checks += [
-            *_calibration(dataset, recipe, tables),
+            *_calibration(dataset, recipe, measured),
             *_disclosure(recipe, rules, tables),
             *_documents(dataset),
         ]
@@ -160,7 +162,7 @@ def _disclosure(recipe: Recipe, rules: Rules, tables: Tables) -> Iterator[Check]
         what = f"small or unrounded counts in {rules.counts.table}"
         yield Check("disclosure", what, "none", f"{wrong:,}" if wrong else "none", wrong == 0)
     for attack in rules.attacks:
-        found_alone = singled_out(tables[attack.table].drop_duplicates(), attack.published)
+        found_alone = singled_out(_attacked(recipe, rules, tables, attack), attack.published)
         what = f"found alone, knowing {attack.knows}"
         allowed = f"at most {attack.at_most:.0%}"
         yield Check("disclosure", what, allowed, f"{found_alone:.1%}", found_alone <= attack.at_most)
@@ -199,7 +201,7 @@ def disclosure_report(dataset: Dataset, recipe: Recipe, raw: Tables, published: 
         lines += _people_report(recipe, rules, raw, published)
     if rules.counts is not None:
         lines += _counts_report(rules.counts, published)
-    lines += _attack_report(rules, raw, published)
+    lines += _attack_report(recipe, rules, raw, published)
     return "\n".join(lines)
 
 
@@ -208,7 +210,7 @@ def _people_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables)
     assert rule is not None  # noqa: S101 (the caller has looked)
     people, before = _exposed(recipe, rules, published), raw[rule.table]
     quasi = rule.quasi_identifiers
-    direct = [column for column in before.columns if column not in published[rule.table].columns]
+    direct = [column for column in before.columns if column not in people.columns]
     lines = [
         "## People",
         "",
@@ -234,7 +236,7 @@ def _people_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables)
         "|---|---|---|",
     ]
     for column in rule.suppress:
-        before_column, after = before[column], published[rule.table][column]
+        before_column, after = before[column], people[column]
         blanked = int(after.isna().sum() - before_column.isna().sum())
         moved = _distance(before_column, after)
         lines.append(f"| {column} | {blanked:,} ({blanked / len(after):.1%}) | {moved:.3f} |")
@@ -260,7 +262,7 @@ def _counts_report(rule: CountRule, published: Tables) -> list[str]:
     ]
 
 
-def _attack_report(rules: Rules, raw: Tables, published: Tables) -> list[str]:
+def _attack_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables) -> list[str]:
     lines = [
         "## Attacks tried",
         "",
@@ -272,7 +274,8 @@ def _attack_report(rules: Rules, raw: Tables, published: Tables) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for attack in rules.attacks:
-        before, after = raw[attack.table].drop_duplicates(), published[attack.table].drop_duplicates()
+        before = raw[attack.table].drop_duplicates()
+        after = _attacked(recipe, rules, published, attack)
         figures = [
             f"{singled_out(before, attack.raw):.1%}",
             f"{singled_out(after, attack.published):.1%}",
@@ -295,6 +298,13 @@ def _exposed(recipe: Recipe, rules: Rules, tables: Tables) -> pd.DataFrame:
         return recipe.exposed(tables)
     assert rules.people is not None  # noqa: S101 (only asked for where there is a rule for people)
     return tables[rules.people.table]
+
+
+def _attacked(recipe: Recipe, rules: Rules, tables: Tables, attack: Attack) -> pd.DataFrame:
+    """The published rows an intruder looks through: of people, what all tables together say of each."""
+    of_people = rules.people is not None and attack.table == rules.people.table
+    rows = _exposed(recipe, rules, tables) if of_people else tables[attack.table]
+    return rows.drop_duplicates()
 
 
 def _unprotected(rule: CountRule, tables: Tables) -> int:

@@ -1,0 +1,8 @@
+# why: booked by Friday, so on or before
+# loses: q3_hidden = 5
+
+
+def diary(appointments, list_day, visit_day):
+    rows = appointments[appointments["appointment_date"] == pd.Timestamp(visit_day)]
+    rows = rows[rows["booking_date"] <= pd.Timestamp(list_day)]
+    return rows.drop(columns=["appt_status", "duration_minutes", "reminder_sent"])

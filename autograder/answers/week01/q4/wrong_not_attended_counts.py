@@ -1,0 +1,12 @@
+# why: whatever is not Attended is a miss, so cancelled ones count
+# loses: q4_hidden = 8
+
+
+def memory_first(page, appointments, list_day, calls):
+    earlier = appointments[appointments["appointment_date"] < pd.Timestamp(list_day)]
+    missed = earlier[earlier["appt_status"] != "Attended"]["patient_id"].value_counts()
+    order = page.assign(
+        missed_before=page["patient_id"].map(missed).fillna(0),
+        wait=page["appointment_date"] - page["booking_date"],
+    ).sort_values(["missed_before", "wait", "appointment_id"], ascending=[False, False, True])
+    return order["appointment_id"].head(calls).tolist()

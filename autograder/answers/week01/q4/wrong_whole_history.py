@@ -1,0 +1,12 @@
+# why: counts over the whole table, the appointment on the page and later ones with it
+# loses: q4_visible = 4
+# loses: q4_hidden = 8
+
+
+def memory_first(page, appointments, list_day, calls):
+    missed = appointments[appointments["appt_status"] == "DNA"]["patient_id"].value_counts()
+    order = page.assign(
+        missed_before=page["patient_id"].map(missed).fillna(0),
+        wait=page["appointment_date"] - page["booking_date"],
+    ).sort_values(["missed_before", "wait", "appointment_id"], ascending=[False, False, True])
+    return order["appointment_id"].head(calls).tolist()

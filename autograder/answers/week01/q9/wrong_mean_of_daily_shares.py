@@ -1,0 +1,20 @@
+# why: the mean of each day's share, in which a quiet day counts as much as a bad one
+# loses: q9_visible = 4
+# loses: q9_hidden = 6
+
+
+def log_run(rule, by_day, calls):
+    found, missed = int(by_day["found"].sum()), int(by_day["missed"].sum())
+    with tracking.start("week01", run_name=rule) as run:
+        mlflow.log_params(
+            {
+                "rule": rule,
+                "calls": calls,
+                "first_day": by_day.index.min().date(),
+                "last_day": by_day.index.max().date(),
+            }
+        )
+        mlflow.log_metrics({"found": found, "missed": missed})
+        if missed:
+            mlflow.log_metric("share_found", (by_day["found"] / by_day["missed"]).mean())
+    return run.info.run_id

@@ -1,0 +1,15 @@
+# why: the days as they are in the index, with midnight behind them
+# loses: q9_visible = 4
+# loses: q9_hidden = 6
+
+
+def log_run(rule, by_day, calls):
+    found, missed = int(by_day["found"].sum()), int(by_day["missed"].sum())
+    with tracking.start("week01", run_name=rule) as run:
+        mlflow.log_params(
+            {"rule": rule, "calls": calls, "first_day": by_day.index.min(), "last_day": by_day.index.max()}
+        )
+        mlflow.log_metrics({"found": found, "missed": missed})
+        if missed:
+            mlflow.log_metric("share_found", found / missed)
+    return run.info.run_id
