@@ -103,7 +103,7 @@ class Namespace(dict[str, Any]):
             self._run_statements(name)
 
     def _renew_changed(self) -> None:
-        """What the lab defines and a learner's function changed is made anew, so that no later test sees it."""
+        """What the lab defines and a learner's function changed is made anew: no later test sees it."""
         changed = {id(value) for value in self._link.changed}
         self._link.changed.clear()
         spoilt = {name for _, _, binds in self._lab for name in binds if id(dict.get(self, name)) in changed}
