@@ -11,9 +11,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.resources import files
@@ -30,6 +31,7 @@ from civicml.errors import CivicmlError
 
 KIT_FILE = "kit.toml"
 LOCK_FILE = "requirements.lock"
+PROJECT_FILE = "pyproject.toml"
 ARCHIVE = ".zip"
 FOLDER_IN_ZIP = "civicml-kit"
 """What unpacking the archive makes."""
@@ -131,7 +133,8 @@ def _fill(kit: Path, cohort: Cohort, weeks: tuple[Week, ...], shared: bool, tell
         export_published(dataset, kit / "data" / dataset)
     (kit / COURSE_FILE).parent.mkdir()
     shutil.copyfile(root / COURSE_FILE, kit / COURSE_FILE)
-    lock = learners_lock((root / LOCK_FILE).read_text(encoding="utf-8"))
+    project = tomllib.loads((root / PROJECT_FILE).read_text(encoding="utf-8"))["project"]
+    lock = learners_lock((root / LOCK_FILE).read_text(encoding="utf-8"), project["dependencies"])
     _write(kit / LOCK_FILE, f"{lock}./{wheel.name}\n")
     _write(kit / KIT_FILE, _facts(cohort, weeks, shared))
     _write(kit / "README.md", _readme(cohort, weeks, shared, wheel.name))
@@ -150,9 +153,9 @@ def build_wheel(root: Path, folder: Path) -> Path:
     Raises:
         CivicmlError: `root` is no source tree of the engine, or it cannot be built.
     """
-    if not (root / "pyproject.toml").is_file():
+    if not (root / PROJECT_FILE).is_file():
         raise CivicmlError(
-            f"The engine is built from the course's repository, and '{root}' has no pyproject.toml."
+            f"The engine is built from the course's repository, and '{root}' has no {PROJECT_FILE}."
         )
     # The build backend itself, in this environment: pip would fetch one from an index.
     build = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
@@ -172,30 +175,29 @@ def build_wheel(root: Path, folder: Path) -> Path:
     return folder / done.stdout.split()[-1]
 
 
-def learners_lock(lock: str) -> str:
-    """The lines of `lock` that the engine needs to run: without what tests and builds it.
+def learners_lock(lock: str, dependencies: list[str]) -> str:
+    """The lines of `lock` that running the engine needs: without what tests and builds it.
 
     Args:
         lock: lines ``name==version``, made where this environment was.
+        dependencies: the engine's own requirements, as its project file lists them.
     """
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
     pins = {canonicalize_name(line.partition("==")[0]): line for line in lock.splitlines() if "==" in line}
     needed: set[tuple[str, str]] = set()
-    waiting = [("civicml", "")]
+    waiting = [(text, "") for text in dependencies]
     while waiting:
-        name, extra = waiting.pop()
-        if (name, extra) in needed:
+        text, extra = waiting.pop()
+        one = Requirement(text)
+        if one.marker is not None and not one.marker.evaluate({"extra": extra}):
             continue
-        needed.add((name, extra))
-        try:
-            requirements = [Requirement(text) for text in metadata.requires(name) or []]
-        except metadata.PackageNotFoundError:
-            continue  # for another operating system; pip finds it there
-        for one in requirements:
-            if one.marker is None or one.marker.evaluate({"extra": extra}):
-                waiting += [(canonicalize_name(one.name), each) for each in ("", *one.extras)]
+        for each in {(canonicalize_name(one.name), asked) for asked in ("", *one.extras)} - needed:
+            needed.add(each)
+            # What is for another operating system is not installed here; pip finds it there.
+            with suppress(metadata.PackageNotFoundError):
+                waiting += [(further, each[1]) for further in metadata.requires(each[0]) or []]
     names = {name for name, _ in needed}
     return "".join(f"{pin}\n" for name, pin in pins.items() if name in names)
 
