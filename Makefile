@@ -7,7 +7,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check format lab lock clean
+.PHONY: help demo test check format lab bench lock clean
 
 help:  ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,10 @@ format: $(VENV)/.installed  ## Format code and notebooks
 
 lab: $(VENV)/.installed  ## Open JupyterLab on week 1, with MLflow's pages beside it
 	$(BIN)/civicml lab
+
+bench: $(VENV)/.installed  ## Measure how fast data are made and notebooks run
+	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python benchmarks/notebooks.py
 
 lock: $(VENV)/.installed  ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock

@@ -297,13 +297,14 @@ def check(
 
     with console.status("Running your notebook"):
         checked = check_lab(what, cohort=find_cohort(cohort))
-    table = _table(
-        str(checked.notebook), "question", "", "points", "state", "to look at", numbers=("points",)
-    )
+    table = _table(str(checked.notebook), "question", "", "points", "state", numbers=("points",))
     for one in checked.questions:
-        table.add_row(one.name, one.title, f"{one.points:g}", one.state, one.message)
+        table.add_row(one.name, one.title, f"{one.points:g}", one.state)
     if checked.questions:
         console.print(table)
+    for one in checked.questions:
+        if one.message:
+            print(f"  {one.name}: {one.message}")
     for remark in checked.remarks:
         print(f"  {remark}")
     if checked.passed:

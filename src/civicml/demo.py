@@ -5,6 +5,7 @@ there to the same result. It must not know which weeks or questions a course has
 """
 
 import asyncio
+import math
 import os
 import random
 import shlex
@@ -332,15 +333,18 @@ def _marks(cohort: Cohort, week: Week, graded: Grading) -> Table:
 def _runs(cohort: Cohort, week: Week) -> Table:
     with _store_of(cohort):
         runs = tracking.runs(week=week.name)
-    metrics = [name for name in runs.columns if name.startswith("metrics.")][:3]
     table = Table(title="Their runs in MLflow", title_justify="left")
-    for heading in ("learner", "run", "status", *(name.removeprefix("metrics.") for name in metrics)):
-        table.add_column(heading)
-    for row in runs.sort_values(["learner", "run_name"]).to_dict("records"):
-        values = [
-            "" if row[name] != row[name] else f"{row[name]:.3g}" for name in metrics
-        ]  # NaN is not itself
-        table.add_row(str(row["learner"]), str(row["run_name"]), str(row["status"]).lower(), *values)
+    for heading in ("learner", "runs", "the last one", "its metrics"):
+        table.add_column(heading, justify="right" if heading == "runs" else "left")
+    for learner, own in runs.groupby("learner"):
+        last = own.iloc[0]  # the newest come first
+        measured = {
+            name.removeprefix("metrics."): last[name]
+            for name in map(str, runs.columns)
+            if name.startswith("metrics.") and not math.isnan(last[name])
+        }
+        metrics = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+        table.add_row(str(learner), str(len(own)), str(last["run_name"]), metrics)
     return table
 
 
@@ -356,8 +360,8 @@ def _what_next(cohort: Cohort, week: Week) -> str:
             "\n[bold]What to open next[/bold]",
             f"  {command} lab --cohort {where}",
             "      JupyterLab on week 1, Formgrader (to mark the prose) and MLflow's pages",
-            f"  {command} progress --cohort {where}",
-            "      the gradebook again, as an instructor sees it",
+            f"  {command} gradebook --cohort {where}",
+            "      the gradebook again, as an instructor sees it; Formgrader shows the same marks",
             f"  {command} feedback {week.name} --learner {first} --cohort {where}",
             f"      {PLAYERS[0].learner.first_name}'s feedback, as a learner gets it",
             f"  {command} return {week.name} --cohort {where}",

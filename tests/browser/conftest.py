@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,8 @@ def learners_page(context, lab: "Lab"):
 @pytest.fixture(scope="module")
 def artefacts() -> Path:
     """Where screenshots are kept for people to look at."""
-    folder = Path(os.environ.get("CIVICML_SCREENSHOTS") or "/tmp/civicml-screenshots")
+    usual = Path(tempfile.gettempdir(), "civicml-screenshots")
+    folder = Path(os.environ.get("CIVICML_SCREENSHOTS") or usual)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

@@ -17,17 +17,12 @@ def of(checked, name):
     return next(one for one in checked.questions if one.name == name)
 
 
-def test_each_question_is_told_with_its_points_and_heading(work, tiny):
+def test_each_question_is_told_with_its_points_and_title(work, tiny):
     notebook = work("ann", q1="def total(values):\n    return 0", q2=tiny.RIGHT["q2"])
     before = notebook.read_bytes()
     checked = check(str(notebook))
-    assert states(checked) == {
-        "q1_test": "look again",
-        "q2_visible": "passed",
-        "q2_hidden": "hidden tests only",
-        "q3": "not answered",
-    }
-    first = of(checked, "q1_test")
+    assert states(checked) == {"q1": "look again", "q2": "passed so far", "q3": "not answered"}
+    first = of(checked, "q1")
     assert (first.title, first.points, first.message) == ("1. Add up", 4, "1 + 2 is 3, you returned 0")
     assert (checked.points, checked.passed, checked.remarks) == (10, False, ())
     assert notebook.read_bytes() == before
@@ -35,8 +30,34 @@ def test_each_question_is_told_with_its_points_and_heading(work, tiny):
 
 def test_finished_work_passes(work, tiny):
     checked = check(str(work("ann", **tiny.RIGHT)))
-    assert set(states(checked).values()) == {"passed", "hidden tests only", "a person marks it"}
+    assert states(checked) == {"q1": "passed", "q2": "passed so far", "q3": "a person marks it"}
     assert checked.passed
+
+
+def test_an_unanswered_question_does_not_hide_a_mistake_in_the_next(work, tiny):
+    import nbformat
+
+    notebook = work("ann", q2="def largest(values):\n    return 7")
+    tiny.change(
+        notebook, lambda nb: nb.cells.insert(5, nbformat.v4.new_code_cell("everything = total(numbers)"))
+    )
+    checked = check(str(notebook))
+    assert states(checked) == {"q1": "not answered", "q2": "look again", "q3": "not answered"}
+    assert of(checked, "q2").message == "Of 1 and 2 the larger is 2"
+    assert checked.remarks == ()
+
+
+def test_a_cell_that_stops_before_the_questions_is_told_first(work, tiny):
+    notebook = work("ann", **tiny.RIGHT)
+
+    def spoil(nb):
+        nb.cells[1].source = "import civicml.nothing"
+
+    tiny.change(notebook, spoil)
+    [remark] = check(str(notebook)).remarks
+    assert remark.startswith(
+        "Look at this first: the cell that begins 'import civicml.nothing' stops. ModuleNot"
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,14 +74,14 @@ def test_finished_work_passes(work, tiny):
 def test_an_error_is_one_line_that_says_where(work, answer, said):
     import re
 
-    message = of(check(str(work("ann", q1=answer))), "q1_test").message
+    message = of(check(str(work("ann", q1=answer))), "q1").message
     assert re.search(said, message)
     assert "\n" not in message
     assert "\x1b" not in message
 
 
 def test_untouched_questions_are_not_called_mistakes(work):
-    assert set(states(check(str(work("ann")))).values()) == {"not answered", "hidden tests only"}
+    assert set(states(check(str(work("ann")))).values()) == {"not answered"}
 
 
 def test_changed_lost_and_doubled_cells_are_told(cohort, work, tiny):
@@ -121,7 +142,7 @@ def test_runs_that_a_check_logs_are_not_kept(work, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mine.db'}")
     tell = "import os\nassert 'mine.db' not in os.environ['MLFLOW_TRACKING_URI']"
     checked = check(str(work("ann", q1=f"{tell}\n\ndef total(values):\n    return sum(values)")))
-    assert of(checked, "q1_test").state == "passed"
+    assert of(checked, "q1").state == "passed"
 
 
 @pytest.mark.parametrize(
@@ -153,3 +174,8 @@ def test_in_a_folder_of_several_labs_one_must_be_named(work, tmp_path):
     shutil.copytree(place, place.parent / "week02")
     with pytest.raises(CivicmlError, match=r"several labs .* \(week01, week02\)"):
         check(None, place.parent)
+
+
+def test_what_a_test_says_is_told_to_the_letter(work):
+    answer = "def total(values):\n    raise AssertionError('There are two spaces in\\n  8  to 14 Days.')"
+    assert of(check(str(work("ann", q1=answer))), "q1").message == "There are two spaces in 8  to 14 Days."

@@ -16,10 +16,10 @@ from civicml.demo import PLAYERS, play
 from civicml.errors import CivicmlError
 
 BANK = {
-    "q1/right_sum.py": "# why: the built-in\ndef total(values):\n    return sum(values)\n",
-    "q1/wrong_visible.py": "# why: only what is seen\n# loses: q1_test = 4\ndef total(values):\n    return 3\n",
-    "q2/right_max.py": "# why: the built-in\ndef largest(values):\n    return max(values)\n",
-    "q2/wrong_last.py": "# why: the last one\n# loses: q2_hidden = 2\ndef largest(values):\n    return values[-1]\n",
+    "q1/right_sum.py": "# why: built in\ndef total(values):\n    return sum(values)\n",
+    "q1/wrong_three.py": "# why: one case\n# loses: q1_test = 4\ndef total(values):\n    return 3\n",
+    "q2/right_max.py": "# why: built in\ndef largest(values):\n    return max(values)\n",
+    "q2/wrong_last.py": "# why: end\n# loses: q2_hidden = 2\ndef largest(values):\n    return values[-1]\n",
     "q3/right_memo.md": "<!-- why: who acts -->\nThe manager acts.\n",
 }
 TRACKED = "from civicml import tracking\nwith tracking.start('week01', run_name='sum') as run:\n    pass"
@@ -73,7 +73,7 @@ def test_it_plays_a_week_and_gives_the_same_when_run_again_or_after_being_killed
     assert result(tmp_path / "first", monkeypatch) == first
     assert again.count("Amara Okafor") == shown.count("Amara Okafor")
 
-    # Killed as soon as somebody's work has been run: some learners are done, some are half way, some not begun.
+    # Killed as soon as somebody's work has been run: some are done, some half way, some not begun.
     environment = {**os.environ, "CIVICML_COURSE": str(course_with_bank)}
     environment.pop("CIVICML_COHORT", None)
     place = tmp_path / "second"

@@ -8,7 +8,7 @@ import contextlib
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,10 +18,20 @@ from civicml.errors import CivicmlError
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-CheckState = Literal["passed", "look again", "not answered", "hidden tests only", "a person marks it"]
+CheckState = Literal["passed", "passed so far", "look again", "not answered", "a person marks it"]
+"""*Passed so far*: hidden tests, of which nothing can be seen, decide over some of its points."""
 
 _LONGEST_MESSAGE = 400
 _STEPS = re.compile(r"Cell In\[\d+\], line (?P<line>\d+)(?:, in (?P<function>\w+)\()?")
+_ANNOUNCED = re.compile(r"^\s*#.*\bhidden tests\b", re.IGNORECASE | re.MULTILINE)
+_TITLE = re.compile(r"\*\*(?P<bold>\d+\..+?)\*\*|^#{1,6}\s+(?P<heading>.+?)\s*#*$", re.MULTILINE)
+_WORST_FIRST: tuple[CheckState, ...] = (
+    "look again",
+    "not answered",
+    "a person marks it",
+    "passed so far",
+    "passed",
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class CheckedQuestion:
 
     name: str
     title: str
-    """The heading above it, if there is one."""
+    """What it is called in the text above it, if anything."""
     points: float
     state: CheckState
     message: str
@@ -44,7 +54,7 @@ class Check:
     notebook: Path
     questions: tuple[CheckedQuestion, ...]
     remarks: tuple[str, ...]
-    """Cells of the lab that were changed, lost or doubled, one sentence each."""
+    """What is wrong with the notebook as a whole, one sentence each: lost or changed cells, an early stop."""
     seconds: float
 
     @property
@@ -103,6 +113,7 @@ def check_notebook(path: Path, variables: Mapping[str, str], released: Path | No
             "here may not be what you get."
             for cell in validator._get_changed_cells(notebook)
         ]
+        remarks += _early_stop(notebook)
         failed = {_name(cell) for cell in validator._get_failed_cells(notebook)}
         questions = _questions(notebook, failed)
     else:
@@ -146,44 +157,61 @@ def _missing(notebook: "NotebookNode", released: "NotebookNode") -> list[str]:
 # --- telling it -----------------------------------------------------------------------------------
 
 
+def _early_stop(notebook: "NotebookNode") -> list[str]:
+    """The first cell that stops, when it is nobody's answer: everything after it may only follow from it."""
+    for cell in notebook.cells:
+        error, marking = _error(cell), marking_of(cell)
+        if error is None:
+            continue
+        if marking.get("solution") or marking.get("grade") or error.ename == "NotImplementedError":
+            return []
+        begins = cell.source.strip().splitlines()[0][:60]
+        return [f"Look at this first: the cell that begins '{begins}' stops. {_plainly(error)}"]
+    return []
+
+
 def _questions(notebook: "NotebookNode", failed: set[str]) -> list[CheckedQuestion]:
-    """One entry a graded cell, with what stopped the learner's own cells above it."""
-    questions = []
-    title, own = "", []
+    """One entry a question, in order: its worst cell's state, all of its points."""
+    answers = {_name(cell): cell for cell in notebook.cells if marking_of(cell).get("solution")}
+    found: dict[str, list[CheckedQuestion]] = {}
+    title = ""
     for cell in notebook.cells:
         marking = marking_of(cell)
-        if not marking and cell.cell_type == "markdown":
-            title = _heading(cell.source) or title
-        if cell.cell_type == "code" and not marking.get("locked"):
-            own.append(cell)
+        if cell.cell_type == "markdown" and not marking.get("solution"):
+            title = _title(cell.source) or title
         if not marking.get("grade"):
             continue
-        state, message = _stand(cell, own, failed)
-        questions.append(CheckedQuestion(_name(cell), title, float(marking["points"]), state, message))
-        if state != "hidden tests only":
-            own = []
-    return questions
+        owners = [name for name in answers if _name(cell) == name or _name(cell).startswith(f"{name}_")]
+        question = max(owners, key=len, default=_name(cell))
+        state, message = _stand(cell, answers.get(question), failed)
+        entry = CheckedQuestion(question, title, float(marking["points"]), state, message)
+        found.setdefault(question, []).append(entry)
+    return [_together(entries) for entries in found.values()]
 
 
-def _stand(cell: "NotebookNode", own: "list[NotebookNode]", failed: set[str]) -> tuple[CheckState, str]:
+def _together(entries: list[CheckedQuestion]) -> CheckedQuestion:
+    worst = min(entries, key=lambda entry: _WORST_FIRST.index(entry.state))
+    return replace(worst, points=sum(entry.points for entry in entries))
+
+
+def _stand(cell: "NotebookNode", answer: "NotebookNode | None", failed: set[str]) -> tuple[CheckState, str]:
     from nbgrader.utils import compute_checksum
 
     marking = marking_of(cell)
     if marking.get("solution"):
         same = marking.get("checksum") == compute_checksum(cell)
         return ("not answered", "") if same else ("a person marks it", "")
-    if not any(line.strip() and not line.strip().startswith("#") for line in cell.source.splitlines()):
-        return "hidden tests only", ""
-    if _name(cell) not in failed:
-        return "passed", ""
-    stopped = next((error for error in map(_error, own) if error is not None), None)
+    stopped = _error(answer) if answer is not None else None
     error = _error(cell)
-    for found in (stopped, error):
-        if found is not None and found.ename == "NotImplementedError":
-            return "not answered", ""
+    if "NotImplementedError" in (getattr(stopped, "ename", ""), getattr(error, "ename", "")):
+        return "not answered", ""
     if stopped is not None:
         return "look again", f"Your own cell stops: {_plainly(stopped)}"
-    return "look again", _plainly(error) if error is not None else "Some of the tests did not pass."
+    if _name(cell) in failed:
+        return "look again", _plainly(error) if error is not None else "Some of the tests did not pass."
+    empty = not any(line.strip() and not line.strip().startswith("#") for line in cell.source.splitlines())
+    hidden = empty or _ANNOUNCED.search(cell.source) or _name(cell).endswith("_hidden")
+    return ("passed so far", "") if hidden else ("passed", "")
 
 
 def _error(cell: "NotebookNode") -> "NotebookNode | None":
@@ -196,7 +224,7 @@ def _plainly(error: "NotebookNode") -> str:
     def plain(text: str) -> str:
         return str(strip_ansi(text))  # type: ignore[no-untyped-call]
 
-    said = " ".join(plain(str(error.evalue)).split())
+    said = re.sub(r"\s*\n\s*", " ", plain(str(error.evalue)).strip())
     said = re.sub(r" \(\d+\.py, line \d+\)$", "", said)  # where Python thinks a cell's file is
     said = f"{said[:_LONGEST_MESSAGE]}…" if len(said) > _LONGEST_MESSAGE else said
     if error.ename == "AssertionError":
@@ -209,7 +237,8 @@ def _plainly(error: "NotebookNode") -> str:
     return f"{error.ename}: {said}{place}" if said else f"{error.ename}{place}"
 
 
-def _heading(markdown: str) -> str:
-    """The first bold text or heading of a cell: what a question is called."""
-    found = re.search(r"^#{1,6}\s+(.+?)\s*#*$|\*\*(.+?)\*\*", markdown, flags=re.MULTILINE)
-    return (found[1] or found[2]).strip() if found else ""
+def _title(markdown: str) -> str:
+    """What a question is called: the first numbered words in bold, else the first heading."""
+    found = list(_TITLE.finditer(markdown))
+    bold = next((one["bold"] for one in found if one["bold"]), "")
+    return (bold or (found[0]["heading"] if found else "")).strip()

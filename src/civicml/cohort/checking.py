@@ -10,7 +10,7 @@ from pathlib import Path
 from civicml.assignment import NOTEBOOK
 from civicml.autograder.check import Check, check_notebook
 from civicml.autograder.settings import logging_to
-from civicml.cohort.directory import COHORT_FILE, open_cohort
+from civicml.cohort.directory import COHORT_FILE, Cohort, open_cohort
 from civicml.cohort.grading import scratch_variables
 from civicml.course import find_root, load_course
 from civicml.errors import CivicmlError
@@ -33,7 +33,12 @@ def check(what: str | None = None, folder: Path | None = None, cohort: Path | No
     with logging_to(None), tempfile.TemporaryDirectory(prefix="civicml-check-") as scratch:
         variables = scratch_variables(Path(scratch))
         del variables["IPYTHONDIR"]
-        return check_notebook(notebook.resolve(), variables, _released(notebook, cohort))
+        opened = _opened(cohort)
+        if opened and not _is_in_a_course(notebook):
+            variables["CIVICML_COURSE"] = str(
+                opened.course.root
+            )  # the data that the lab loads is built from it
+        return check_notebook(notebook.resolve(), variables, _released(notebook, opened))
 
 
 def find_lab(what: str | None, folder: Path) -> Path:
@@ -78,14 +83,27 @@ def find_lab(what: str | None, folder: Path) -> Path:
     )
 
 
-def _released(notebook: Path, cohort: Path | None) -> Path | None:
-    """The lab as it was released, when the cohort is within reach and the directory says which week."""
-    week = re.match(r"week\d\d", notebook.resolve().parent.name)
-    if cohort is None or week is None or not (cohort / COHORT_FILE).is_file():
+def _opened(place: Path | None) -> Cohort | None:
+    if place is None or not (place / COHORT_FILE).is_file():
         return None
     try:
-        outbound = open_cohort(cohort).exchange / "outbound"
+        return open_cohort(place)
     except CivicmlError:
         return None
-    released = outbound / week[0] / f"{NOTEBOOK}.ipynb"
+
+
+def _is_in_a_course(notebook: Path) -> bool:
+    try:
+        find_root(notebook.resolve().parent)
+    except CivicmlError:
+        return False
+    return True
+
+
+def _released(notebook: Path, cohort: Cohort | None) -> Path | None:
+    """The lab as it was released, when the cohort is within reach and the directory says which week."""
+    week = re.match(r"week\d\d", notebook.resolve().parent.name)
+    if cohort is None or week is None:
+        return None
+    released = cohort.exchange / "outbound" / week[0] / f"{NOTEBOOK}.ipynb"
     return released if released.is_file() else None
