@@ -96,7 +96,10 @@ def lab_cells():
                 "assert total([1, 2]) == 3, f'1 + 2 is 3, you returned {total([1, 2])}'\n"
                 "### BEGIN HIDDEN TESTS\n"
                 "secret_case = [10, 20, 30, 40]\n"
-                "assert total(secret_case) == 100, 'Try a longer list'\n"
+                "assert total(secret_case) == 100, (\n"
+                "    'Try a longer list; '\n"
+                "    f'yours adds up to {total(secret_case)}'\n"
+                ")\n"
                 "### END HIDDEN TESTS"
             ),
             "q1_test",

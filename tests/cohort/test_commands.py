@@ -1,16 +1,12 @@
 """The commands: the whole loop as it is typed, and one sentence for what goes wrong."""
 
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from civicml.cli import app
+from civicml.cli import app, main
 from civicml.errors import CivicmlError
-
-CIVICML = Path(sys.executable).with_name("civicml")
 
 
 @pytest.fixture
@@ -101,11 +97,12 @@ def test_what_cannot_be_done_is_one_sentence(cohort, tmp_path, monkeypatch, word
     assert str(error.value).endswith(".")
 
 
-def test_in_the_wrong_directory_the_command_says_so_and_fails(tmp_path):
-    done = subprocess.run(
-        [CIVICML, "grade", "week01"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
+def test_in_the_wrong_directory_the_command_says_so_and_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["civicml", "grade", "week01"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    printed = capsys.readouterr()
+    assert (stopped.value.code, printed.out) == (1, "")
+    [line] = printed.err.splitlines()
     assert line.startswith("civicml: There is no cohort at")

@@ -69,7 +69,17 @@ def test_which_hidden_test_failed_is_told_with_its_message(cohort, week, hand_in
     grade(cohort, week)
     return_week(cohort, week)
     page = fetch_feedback(cohort, week, "ann", tmp_path).page.read_text()
-    assert "AssertionError: Try a longer list" in page
+    assert "AssertionError: Try a longer list; yours adds up to 3" in page
+
+
+def test_a_message_into_which_a_hidden_test_was_put_is_left_out(cohort, week, hand_in, tmp_path):
+    # The test tells what the function returned; here that is the test's own text.
+    hand_in("ann", q1="def total(values):\n    return 3 if len(values) == 2 else In[-1]")
+    grade(cohort, week)
+    return_week(cohort, week)
+    page = fetch_feedback(cohort, week, "ann", tmp_path).page.read_text()
+    assert "(the message showed the text of a hidden test)" in page
+    assert "secret_case" not in page
 
 
 def test_a_page_runs_no_script_and_fetches_nothing(cohort, week, hand_in, tmp_path):

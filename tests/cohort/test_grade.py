@@ -247,6 +247,16 @@ def test_a_corrected_test_grades_everybody_again_but_a_corrected_text_nobody(coh
     assert (ann.new, ann.score) == (True, 4)
 
 
+def test_a_blank_submission_earns_nothing_even_where_a_test_passes_by_itself(cohort, week, hand_in, tiny):
+    cells = tiny.lab_cells()
+    cells[7].source = "assert True"
+    tiny.write_lab(cohort.course.root, cells)
+    release(cohort, week)
+    hand_in("ann")
+    [ann] = grade(cohort, week).graded
+    assert (ann.score, ann.blank) == (0, True)
+
+
 def test_one_learner_can_be_graded_alone(cohort, week, hand_in, tiny):
     for learner in ("ann", "bo"):
         hand_in(learner, **tiny.RIGHT)

@@ -63,10 +63,11 @@ def test_a_test_cell_that_ends_the_kernel_earns_nothing():
     assert [score(cells[1]), score(cells[2])] == [0, 1]
 
 
-def test_after_too_many_dead_kernels_the_rest_counts_as_failed():
-    cells = run(*["import os\nos._exit(0)"] * 5, ("assert True", 1))
-    assert errors(cells[5]) == ["NotRunError"]
-    assert score(cells[5]) == 0
+def test_after_too_many_dead_kernels_the_rest_counts_as_failed(monkeypatch):
+    monkeypatch.setattr("civicml.autograder.execute._MOST_RESTARTS", 1)
+    cells = run(*["import os\nos._exit(0)"] * 3, ("assert True", 1))
+    assert [errors(cell) for cell in cells[1:]] == [["DeadKernelError"], ["NotRunError"], ["NotRunError"]]
+    assert score(cells[3]) == 0
 
 
 def test_a_notebook_that_uses_up_its_time_earns_nothing_for_what_was_not_run():
@@ -202,7 +203,10 @@ def test_unanswered_questions_are_those_left_as_released(released, tiny):
 
 def test_a_hidden_line_is_known_however_it_is_quoted(tiny):
     hidden = hidden_lines(new_notebook(cells=nbformat.from_dict(tiny.lab_cells())))
-    line = "assert total(secret_case) == 100, 'Try a longer list'"
+    line = "secret_case = [10, 20, 30, 40]  # a long one"
+    hidden |= hidden_lines(
+        new_notebook(cells=[new_code_cell(f"# BEGIN HIDDEN TESTS\n{line}\n# END HIDDEN TESTS")])
+    )
     for text in (line, repr(line), json.dumps([f"{line}\n"]), f"\x1b[31m{line}\x1b[0m"):
         assert shows(text, hidden)
     assert not shows("assert total([1, 2]) == 3", hidden)

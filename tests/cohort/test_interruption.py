@@ -1,5 +1,6 @@
 """Grading that is killed, locked out or short of disk: marks are kept, and the next run finishes."""
 
+import gc
 import os
 import shutil
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from nbgrader.preprocessors import SaveAutoGrades
+from sqlalchemy.exc import OperationalError
 
 from civicml.cohort import grade, gradebook, return_week
 from civicml.errors import CivicmlError
@@ -83,13 +86,21 @@ def test_killed_in_the_middle_and_run_again_the_marks_are_the_same_and_none_is_d
     command = [CIVICML, "grade", "week01", "--cohort", cohort.root]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert_it_goes_on(cohort, week, flag)
+    flag.touch()
+    assert subprocess.run([*command, "--force"], check=False).returncode == -signal.SIGKILL
+    flag.unlink()
+    assert [(one.learner, one.new, one.score) for one in grade(cohort, week).graded] == [
+        ("ann", False, 8), ("bo", True, 8), ("cy", False, 8),
+    ]  # fmt: skip
 
 
-def test_stopped_with_control_c_it_goes_on_the_next_time(cohort, week, stoppable):
+def test_stopped_with_control_c_it_goes_on_the_next_time(cohort, week, stoppable, caplog):
     flag = stoppable("SIGINT")
     with pytest.raises(KeyboardInterrupt):
         grade(cohort, week)
     assert_it_goes_on(cohort, week, flag)
+    gc.collect()
+    assert not [one for one in caplog.records if one.name == "asyncio"]
 
 
 def test_a_gradebook_that_is_locked_is_one_sentence_and_keeps_its_marks(cohort, week, hand_in, tiny):
@@ -123,6 +134,28 @@ def test_a_gradebook_that_gets_locked_during_a_run_stops_it_and_blames_nobody(
     states = {one.learner.id: (one.state, one.problem) for one in gradebook(cohort)}
     assert states["ann"] == ("needs marking", "")
     assert states["bo"] == ("submitted", "")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked")), "in use by another"),
+        (OSError(28, "No space left on device", "lab.ipynb"), "disk is full"),
+    ],
+)
+def test_a_moments_trouble_of_the_machine_costs_no_learner_anything(
+    cohort, week, hand_in, tiny, monkeypatch, trouble, said
+):
+    def fail(*_):
+        raise trouble
+
+    hand_in("ann", **tiny.RIGHT)
+    with monkeypatch.context() as patch, pytest.raises(CivicmlError, match=said):
+        patch.setattr(SaveAutoGrades, "preprocess", fail)
+        grade(cohort, week)
+    assert gradebook(cohort)[0].state == "submitted"
+    [ann] = grade(cohort, week).graded
+    assert (ann.score, ann.problem) == (8, "")
 
 
 def test_a_broken_gradebook_is_one_sentence(cohort, week, hand_in):

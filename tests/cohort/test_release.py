@@ -101,7 +101,7 @@ def test_nothing_is_released_that_would_show_a_solution(correct, cohort, week, t
 
 def test_metadata_cannot_carry_a_hidden_test_out(correct, cohort, week, tiny):
     cells = tiny.lab_cells()
-    cells[4].metadata["note"] = "assert total(secret_case) == 100, 'Try a longer list'"
+    cells[4].metadata["note"] = "secret_case = [10, 20, 30, 40]"
     before = released_text(cohort, week)
     with pytest.raises(CivicmlError, match="only instructors may see"):
         correct(cells)
@@ -136,7 +136,7 @@ def test_a_missing_lab_is_one_sentence(cohort, week):
 
 def test_nothing_half_made_stays_in_the_cohort_or_the_exchange(cohort, week, correct, tiny):
     cells = tiny.lab_cells()
-    cells[4].metadata["note"] = "assert total(secret_case) == 100, 'Try a longer list'"
+    cells[4].metadata["note"] = "secret_case = [10, 20, 30, 40]"
     with pytest.raises(CivicmlError):
         correct(cells)
     hidden = [path for path in cohort.root.rglob(".*") if path.name not in (".lock", ".mlflow.db.lock")]

@@ -5,6 +5,7 @@ marks. Here a cell that kills or hangs the kernel is marked as failed and the re
 without it. It must not know what a cell is worth.
 """
 
+import asyncio
 import os
 import subprocess
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -23,6 +25,12 @@ from traitlets import Bool, Dict, Integer
 
 _MOST_RESTARTS = 3
 """After this many dead kernels nothing more is run: the remaining cells count as failed."""
+_MOST_STARTS = 3
+"""How often a kernel that does not start is tried again before the machine is blamed."""
+
+
+class KernelStartError(RuntimeError):
+    """No kernel starts on this machine. No submission can be the cause: none has run yet."""
 
 
 class GuardedExecute(Execute):  # type: ignore[misc]
@@ -41,6 +49,7 @@ class GuardedExecute(Execute):  # type: ignore[misc]
         beside = resources["metadata"].get("path", "")
         self._variables = dict(os.environ)
         with tempfile.TemporaryDirectory(prefix="civicml-run-", ignore_cleanup_errors=True) as scratch:
+            self._sockets = Path(scratch)
             if self.scratch:
                 empty = Path(scratch, "run")
                 empty.mkdir()
@@ -54,10 +63,12 @@ class GuardedExecute(Execute):  # type: ignore[misc]
                 self._run(nb, resources, km)
             finally:
                 resources["metadata"]["path"] = beside
+                _drop_what_waits()
         return nb, resources
 
     def _run(self, nb: NotebookNode, resources: ResourcesDict, km: KernelManager | None) -> None:
         self._stopped: dict[int, NotebookNode] = {}
+        not_started = 0
         self._deadline = time.monotonic() + self.notebook_timeout
         while True:
             self._done: set[int] = set()
@@ -65,9 +76,15 @@ class GuardedExecute(Execute):  # type: ignore[misc]
             try:
                 super().preprocess(nb, resources, km)
                 break
-            except (DeadKernelError, CellTimeoutError) as error:
+            except (RuntimeError, CellTimeoutError) as error:
                 if self._current < 0:
-                    raise  # it was not a cell: the kernel itself does not start
+                    not_started += 1
+                    if not_started == _MOST_STARTS:
+                        reason = f"{not_started} times over, no kernel started: {error}"
+                        raise KernelStartError(reason) from error
+                    continue
+                if not isinstance(error, DeadKernelError | CellTimeoutError):
+                    raise
                 self._stopped[self._current] = _failure(
                     *(
                         ("CellTimeoutError", "This cell took too long and could not be interrupted.")
@@ -114,7 +131,22 @@ class GuardedExecute(Execute):  # type: ignore[misc]
         kwargs.setdefault("env", self._variables)
         kwargs.setdefault("stdout", subprocess.DEVNULL)
         kwargs.setdefault("stderr", subprocess.DEVNULL)
+        # Not over the network: two kernels that start at once may be given the same ports, and one dies.
+        place = tempfile.mkdtemp(prefix="kernel-", dir=self._sockets)
+        self.km.transport = "ipc"
+        self.km.connection_file = f"{place}/kernel.json"
+        self.km.ip = f"{place}/kernel"
         super().start_new_kernel(**kwargs)
+
+
+def _drop_what_waits() -> None:
+    """End what an interrupted run left waiting; asyncio would complain of it on the screen some day."""
+    loop = ensure_event_loop()
+    waiting = asyncio.all_tasks(loop)
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        loop.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
 
 
 def _failure(name: str, message: str) -> NotebookNode:

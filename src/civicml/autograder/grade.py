@@ -28,6 +28,7 @@ from civicml.autograder.settings import (
     open_gradebook,
 )
 from civicml.autograder.verdict import Result
+from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -74,7 +75,8 @@ def grade_submission(
         settings: nbgrader's, as `civicml.autograder.settings.read_settings` gives them.
         assignment: the name of a released assignment.
         learner: a student of the gradebook.
-        variables: the environment that the learner's code sees, over this process's own.
+        variables: the environment that the learner's code sees, over this process's own;
+            ``CIVICML_LEARNER`` is always the learner.
         engine: runs and judges the notebook in a sandbox; without one nbgrader's own autograder does.
 
     Raises:
@@ -83,8 +85,8 @@ def grade_submission(
     if engine is not None:
         directory = course_directory(settings, assignment, learner)
         submitted = _file(directory, directory.submitted_directory, assignment, learner)
-        whose = {name: value for name, value in variables.items() if name == LEARNER_VARIABLE}
-        return record_result(settings, assignment, learner, engine.grade(submitted, whose))
+        found = engine.grade(submitted, {LEARNER_VARIABLE: learner})
+        return record_result(settings, assignment, learner, found)
     began = time.monotonic()
     directory = course_directory(settings, assignment, learner)
     submitted = _file(directory, directory.submitted_directory, assignment, learner)
@@ -148,6 +150,8 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
     """Run nbgrader's autograder; return why it gave up on this submission, or nothing."""
     from nbgrader.converters import Autograde
 
+    from civicml.autograder.execute import KernelStartError
+
     class OneSubmission(Autograde):  # type: ignore[misc]
         """nbgrader's Autograde, which logs what went wrong and drops it, remembering what that was."""
 
@@ -170,7 +174,10 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
                 raise
 
     with_variables = copy.deepcopy(settings)
-    with_variables.GuardedExecute.environment = variables
+    with_variables.GuardedExecute.environment = {
+        **settings.GuardedExecute.get("environment", {}),
+        **variables,
+    }
     run = OneSubmission(coursedir=directory, config=with_variables, log=logging.getLogger(LOGGER))
     run.force = True
     try:
@@ -181,6 +188,11 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
             if isinstance(trouble, OSError):
                 raise disk_trouble(trouble) from error
             raise gradebook_trouble(trouble, directory.db_url) from error
+        if isinstance(trouble, KernelStartError):
+            raise CivicmlError(
+                f"Notebooks cannot be run on this machine now: {str(trouble).rstrip('.')}. "
+                "Marks so far are kept; grade again."
+            ) from error
         reason = (str(trouble).strip() or type(trouble).__name__).splitlines()[0].rstrip(".")
         return f"It could not be graded: {reason}."
     return ""

@@ -4,6 +4,7 @@ A line is hidden when it stands in a hidden test and nowhere that a learner may 
 must not know what a test is worth or how it was run.
 """
 
+import ast
 import re
 from collections.abc import Iterable
 
@@ -39,16 +40,42 @@ class HideHiddenTests(NbGraderPreprocessor):  # type: ignore[misc]
 
     def _strip(self, cell: NotebookNode, hidden: frozenset[str]) -> None:
         """Leave of a cell with hidden tests: its visible lines, and what failed."""
+        messages = _messages(cell.source)
         remover = ClearHiddenTests(parent=self)
         remover.preprocess_cell(cell, {}, 0)
         cell.source = "\n".join(part for part in (cell.source.strip("\n"), _STAND_IN) if part)
         # What else was printed may be the learner's own functions telling what they were called with.
-        cell.outputs = [_verdict(output, hidden) for output in cell.outputs if output.output_type == "error"]
+        cell.outputs = [
+            _verdict(output, hidden, messages) for output in cell.outputs if output.output_type == "error"
+        ]
 
 
-def _verdict(output: NotebookNode, hidden: frozenset[str]) -> NotebookNode:
+def _messages(source: str) -> list[str]:
+    """The texts that a cell of tests means to say when it fails, squeezed, the longest first."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return []
+    said = [
+        node.msg if isinstance(node, ast.Assert) else getattr(node, "exc", None) for node in ast.walk(tree)
+    ]
+    texts = [
+        part.value
+        for expression in said
+        if expression is not None
+        for part in ast.walk(expression)
+        if isinstance(part, ast.Constant) and isinstance(part.value, str)
+    ]
+    return sorted(filter(None, map(squeeze, texts)), key=len, reverse=True)
+
+
+def _verdict(output: NotebookNode, hidden: frozenset[str], messages: list[str]) -> NotebookNode:
     message = _plain(str(output.get("evalue", "")))[:_LONGEST_MESSAGE]
-    if shows(message, hidden):
+    # What the test means to say is for the learner; what a learner's function put into it may be stolen.
+    rest = squeeze(message)
+    for text in messages:
+        rest = rest.replace(text, "", 1)
+    if any(line in rest for line in hidden):
         message = "(the message showed the text of a hidden test)"
     name = output.get("ename", "Error")
     output["evalue"] = message

@@ -91,11 +91,15 @@ def cache(cohort: Cohort, learner: str) -> str:
 def handed_in(cohort: Cohort, assignment: str) -> dict[str, list[tuple[datetime, Path]]]:
     """What is in the exchange for one assignment: by learner's id, the oldest first.
 
-    Names in the inbound directory that nbgrader would not have written are passed over.
+    Names in the inbound directory that nbgrader would not have written are passed over. A
+    learner, who may put things there and not look, sees nothing.
     """
     found: dict[str, list[tuple[datetime, Path]]] = {}
-    inbound = cohort.exchange / "inbound"
-    for path in sorted(inbound.glob(f"*+{assignment}+*")):
+    try:
+        inbound = sorted((cohort.exchange / "inbound").glob(f"*+{assignment}+*"))
+    except PermissionError:
+        return found
+    for path in inbound:
         parts = path.name.split("+")
         if len(parts) not in (3, 4) or path.is_symlink() or not path.is_dir():
             continue

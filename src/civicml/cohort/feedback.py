@@ -260,7 +260,9 @@ def own_attempts(cohort: Cohort, week: Week, learner: str) -> list[tuple[datetim
     from nbgrader.utils import parse_utc
 
     attempts = []
-    for path in Path(cache(cohort, learner), cohort.id).glob(f"{learner}+{week.name}+*"):
+    with said_plainly():
+        copies = list(Path(cache(cohort, learner), cohort.id).glob(f"{learner}+{week.name}+*"))
+    for path in copies:
         try:
             moment = parse_utc(path.name.split("+")[2]).replace(tzinfo=UTC)
             secret = (path / SECRET).read_text(encoding="utf-8")

@@ -167,9 +167,7 @@ def _give_extensions(cohort: Cohort, week: Week, learners: list[str]) -> None:
 def _grade_one(cohort: Cohort, week: Week, learner: str, fingerprint: str) -> None:
     _record_path(cohort, week, learner).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="civicml-grade-", ignore_cleanup_errors=True) as scratch:
-        outcome = grade_submission(
-            cohort.settings, week.name, learner, _variables(cohort, learner, Path(scratch))
-        )
+        outcome = grade_submission(cohort.settings, week.name, learner, _variables(cohort, Path(scratch)))
     write_record(
         cohort,
         week,
@@ -184,10 +182,9 @@ def _grade_one(cohort: Cohort, week: Week, learner: str, fingerprint: str) -> No
     )
 
 
-def _variables(cohort: Cohort, learner: str, scratch: Path) -> dict[str, str]:
+def _variables(cohort: Cohort, scratch: Path) -> dict[str, str]:
     """The environment of a learner's code while it is graded: its own store, one thread, no network."""
     return scratch_variables(scratch) | {
-        "CIVICML_LEARNER": learner,
         "CIVICML_COHORT": str(cohort.root),  # hidden tests read the sealed data there
         "CIVICML_COURSE": str(cohort.course.root),  # the code runs in an empty directory elsewhere
     }
