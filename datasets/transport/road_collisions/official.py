@@ -577,8 +577,7 @@ FRENCH_NOTES = [
     "STATS19 has it; places and level crossings became other junctions.",
     "BAAC atm: light and heavy rain became rain, glare became other, overcast became fine.",
     "BAAC an_nais became the age reached in the year of the accident.",
-    "BAAC columns without a place in the schema: col, adr, place (but for car passengers), "
-    "trajet, secu1 to secu3, actp, etatp.",
+    "BAAC col, adr and place (but for car passengers) have no place in the schema and were left out.",
     "BAAC dep and com are in local_authority_highway and local_authority_ons_district.",
 ]
 
@@ -631,7 +630,7 @@ class French:
 def french_pieces(file: File, ledger: Ledger) -> Iterator[Source]:
     """The file's rows as text."""
     for source in read_pieces(file.layout, FRENCH_COLUMNS[file.table]):
-        ledger.take(Source(source.path, source.frame, source.lines, source.headings, source.reported, []))
+        ledger.take(source)
         yield source
 
 

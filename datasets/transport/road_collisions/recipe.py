@@ -54,7 +54,6 @@ NEW_PURPOSE = {1: 1, 2: 2, 3: 7, 4: 7, 5: 9, 6: 6, 15: 6, UNKNOWN: UNKNOWN}
 
 AGE_FROM = np.array([0, 6, 11, 16, 21, 26, 36, 46, 56, 66, 76, 97])  # lower ends of the 11 bands
 AGE_MIDDLE = np.array([UNKNOWN, 3, 8, 13, 18, 23, 31, 41, 51, 61, 71, 82])  # by band, 0 is not known
-DISTANCE_BANDS = 5
 TIMES = [f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(24 * 60)]
 FORCES = pd.DataFrame(TRUTH["forces"])
 K_OF_MACHINES = 5  # at least so many vehicles of a force look alike
@@ -98,12 +97,6 @@ def draw_by(rng: np.random.Generator, group: Ints, weights: list[dict[int, float
         here = np.flatnonzero(group == number)
         out[here] = draw(rng, len(here), choices)
     return out
-
-
-def pick(rng: np.random.Generator, weights: Floats) -> Ints:
-    """For each row of non-negative `weights`, the number of a column, with chances in proportion."""
-    edges = weights.cumsum(axis=1)
-    return (edges < rng.random((len(weights), 1)) * edges[:, -1:]).sum(axis=1)
 
 
 def coded(values: npt.NDArray[Any], mapping: dict[int, int]) -> Ints:
@@ -1342,7 +1335,7 @@ def junction_habits(rng: np.random.Generator, world: World, scenes: Scenes) -> I
     habits = truth["control_habits"]
     # The last forces of the list write 0, as many as make the published share.
     missing = np.full(len(FORCES), habits["always"])
-    wanted = truth["junction_control_missing"] - truth["fields_unknown"] / 2 * (1 - away.sum())
+    wanted = TARGETS["junction_control_missing"] - truth["fields_unknown"] / 2 * (1 - away.sum())
     for force in range(len(FORCES) - 1, -1, -1):
         over = float(missing @ away) - wanted
         if over <= 0:
@@ -1356,9 +1349,7 @@ def draw_special(rng: np.random.Generator, world: World, number: int, new_form: 
     """special_conditions_at_site: the 2024 specification has no such field."""
     truth = TRUTH["recording"]
     special = draw(rng, number, {0: 97.3, 4: 1.4, 5: 0.45, 6: 0.2, 7: 0.2, 1: 0.2, 2: 0.1, 3: 0.15})
-    share = truth["special_missing"]["from_2023" if world.year == 2023 else "before_2023"]
-    if world.year >= 2024:
-        share = truth["special_missing_2024_old"]
+    share = TARGETS["special_missing_2023"] if world.year == 2023 else truth["special_missing"]
     chance = rng.random(number)
     return np.select([new_form | (chance < share), chance > 0.995], [UNKNOWN, 9], default=special)
 
