@@ -24,6 +24,8 @@ from civicml.autograder.limits import Limits
 
 NOBODY = 65534
 HOME = "/home/learner"
+_SCRATCH = ("tmp", "dev/shm", HOME[1:])
+"""Where a child may write: its own and empty, and gone with it."""
 
 _NEWNS, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000,
@@ -179,8 +181,12 @@ def build_root(root: str, read_only: Mapping[str, str], memory_bytes: int) -> st
     Path(root, "etc/hosts").write_text("127.0.0.1 localhost\n")
     for inside, outside in sorted(read_only.items()):
         _show(root, inside, outside)
+    covered = sorted(place for place in read_only if place.startswith(tuple(f"/{one}/" for one in _SCRATCH)))
+    for number, inside in enumerate(covered):
+        _show(root, f"/.covered/{number}", read_only[inside])
+    Path(root, ".covered.txt").write_text("\n".join(covered))
     options = f"size={memory_bytes},nr_inodes=20k,mode=1777"
-    for folder in ("tmp", "dev/shm", HOME[1:]):
+    for folder in _SCRATCH:
         # Only a name here; `enter` lays a fresh one over it for each child.
         Path(root, folder).chmod(0o755)
     Path(root, ".scratch").write_text(options)
@@ -237,8 +243,11 @@ def enter(
     _close_all_but({0, 1, 2, *keep_open})
     _call("unshare", _NEWNS | _NEWNET | _NEWIPC | _NEWUTS)
     options = Path(root, ".scratch").read_text()
-    for folder in ("tmp", "dev/shm", HOME[1:]):
+    for folder in _SCRATCH:
         _mount("scratch", f"{root}/{folder}", "tmpfs", _NOSUID | _NODEV, options)
+    # An environment or a course may itself lie in /tmp: the fresh one has just covered it.
+    for number, inside in enumerate(Path(root, ".covered.txt").read_text().splitlines()):
+        _show(root, inside, f"{root}/.covered/{number}")
     with contextlib.suppress(OSError):
         _mount("proc", f"{root}/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _loopback_up()
