@@ -793,5 +793,28 @@ def _show_proof(proof: "Proof") -> None:
         print(problem)
 
 
+# --- this machine -------------------------------------------------------------------------------
+
+
+@app.command()
+def doctor() -> None:
+    """Say which protections stand around learners' code on this machine, and why one does not."""
+    from civicml.autograder.sandbox import protections, sandboxed
+
+    found = protections()
+    table = Table(title="Protections while grading")
+    for heading in ("protection", "needed", "here", "why not"):
+        table.add_column(heading)
+    for wall in found:
+        needed, here = "yes" if wall.essential else "wished", "yes" if wall.active else "NO"
+        table.add_row(wall.name, needed, here, wall.why)
+    console.print(table)
+    if sandboxed(found):
+        console.print("Learners' code is graded in a sandbox.")
+    else:
+        console.print("This is no sandbox: grade only work that you trust here.")
+        raise typer.Exit(1)
+
+
 if __name__ == "__main__":
     main()

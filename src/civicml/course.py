@@ -4,6 +4,7 @@ The one place that knows weeks, points, outcomes and deadlines. It must not know
 how a lab is released, run or graded.
 """
 
+import math
 import os
 import re
 import tomllib
@@ -54,7 +55,7 @@ class LatePolicy(_Frozen):
         """Points lost for work that came in `seconds_late` seconds after the deadline."""
         if seconds_late <= self.grace_minutes * 60:
             return 0.0
-        days_begun = int(seconds_late // 86_400) + 1
+        days_begun = math.ceil(seconds_late / 86_400)
         percent = min(days_begun * self.percent_per_day, self.at_most_percent)
         return round(max_score * percent / 100, 2)
 

@@ -108,7 +108,7 @@ def play(place: Path, console: Console) -> None:
         with stage("Learners hand it in", len(PLAYERS)) as advance:
             _hand_in(cohort, week, advance)
         with stage("Grade", len(PLAYERS)) as advance:
-            graded = grade(cohort, week, report=_forward(advance))
+            graded = grade(cohort, week, jobs=2, report=_forward(advance))
         with stage("Write feedback", len(PLAYERS)) as advance:
             return_week(cohort, week, partial=True, report=_forward(advance))
     console.print()

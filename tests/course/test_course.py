@@ -66,7 +66,7 @@ def test_deadlines_are_counted_from_the_start_in_local_time():
 
 @pytest.mark.parametrize(
     ("seconds_late", "points_lost"),
-    [(0, 0), (15 * 60, 0), (15 * 60 + 1, 10), (86_399, 10), (86_400, 20), (90 * 86_400, 50)],
+    [(0, 0), (15 * 60, 0), (15 * 60 + 1, 10), (86_400, 10), (86_401, 20), (90 * 86_400, 50)],
 )
 def test_late_work_costs_a_share_per_day_begun_up_to_a_limit(seconds_late, points_lost):
     policy = LatePolicy(grace_minutes=15, percent_per_day=10, at_most_percent=50)

@@ -14,10 +14,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from civicml.assignment import NOTEBOOK, read_notebook
 from civicml.autograder.canonical import canonicalise, unanswered
+from civicml.autograder.record import record
 from civicml.autograder.settings import (
     LOGGER,
     course_directory,
@@ -26,6 +27,7 @@ from civicml.autograder.settings import (
     is_machine_trouble,
     open_gradebook,
 )
+from civicml.autograder.verdict import Result
 from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
@@ -35,7 +37,15 @@ if TYPE_CHECKING:
 
 LARGEST = 20_000_000
 """Bytes that a submitted notebook may have."""
+LEARNER_VARIABLE = "CIVICML_LEARNER"
 _WITH_THE_NOTEBOOK = ("timestamp.txt", "submission_secret.txt")
+
+
+class Engine(Protocol):
+    """Runs and judges a notebook, and records nothing: `civicml.autograder.pool.Grader`, for one."""
+
+    def grade(self, path: Path, variables: Mapping[str, str] | None = None) -> Result:
+        """Whatever the file at `path` holds, a result comes back."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,11 @@ class Outcome:
 
 
 def grade_submission(
-    settings: "Config", assignment: str, learner: str, variables: Mapping[str, str]
+    settings: "Config",
+    assignment: str,
+    learner: str,
+    variables: Mapping[str, str],
+    engine: Engine | None = None,
 ) -> Outcome:
     """Run what `learner` handed in and record what each graded cell earned in the gradebook.
 
@@ -65,10 +79,16 @@ def grade_submission(
         learner: a student of the gradebook.
         variables: the environment that the learner's code sees, over this process's own;
             ``CIVICML_LEARNER`` is always the learner.
+        engine: runs and judges the notebook in a sandbox; without one nbgrader's own autograder does.
 
     Raises:
         CivicmlError: the machine is at fault (disk, database), not the submission.
     """
+    if engine is not None:
+        directory = course_directory(settings, assignment, learner)
+        submitted = _file(directory, directory.submitted_directory, assignment, learner)
+        found = engine.grade(submitted, {LEARNER_VARIABLE: learner})
+        return record_result(settings, assignment, learner, found)
     began = time.monotonic()
     directory = course_directory(settings, assignment, learner)
     submitted = _file(directory, directory.submitted_directory, assignment, learner)
@@ -87,6 +107,25 @@ def grade_submission(
     if problem or blank:
         _record_nothing_earned(directory, settings, everything=bool(problem))
     return Outcome(problem, blank and not problem, notes, round(time.monotonic() - began, 2))
+
+
+def record_result(settings: "Config", assignment: str, learner: str, result: Result) -> Outcome:
+    """Write down what a sandboxed worker found, as `grade_submission` does; call it from one process only."""
+    directory = course_directory(settings, assignment, learner)
+    released = read_notebook(_file(directory, directory.release_directory, assignment, "."))
+    blank = False
+    if result.problem or not result.notebook:
+        problem = result.problem or "It could not be graded; a person should look at it."
+        _leave_stand_in(directory, assignment, learner, released, problem)
+        _record_nothing_earned(directory, settings, everything=True)
+        return Outcome(problem, False, result.flags, round(result.seconds, 2))
+    record(settings, assignment, learner, result)
+    questions = unanswered(released, released)
+    autograded = read_notebook(_file(directory, directory.autograded_directory, assignment, learner))
+    blank = bool(questions) and unanswered(autograded, released) == questions
+    if blank:
+        _record_nothing_earned(directory, settings, everything=False)
+    return Outcome("", blank, result.flags, round(result.seconds, 2))
 
 
 def unreadable(path: Path) -> str:

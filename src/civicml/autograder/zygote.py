@@ -1,0 +1,255 @@
+# ruff: noqa: ANN401 - values of any kind pass through here
+"""A worker's warm process: the libraries are imported once, and each submission gets forks of it.
+
+It holds no submission, no test and no secret, because every learner's process begins as a copy of it.
+It starts no thread, because only the thread that forks lives on in a fork.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from civicml.autograder import sandbox
+from civicml.autograder.limits import Limits
+
+_MESSAGE = 1 << 20
+_PATH = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
+
+# Libraries that start threads when they are imported, and how each is told not to.
+QUIET = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "POLARS_MAX_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "LOKY_MAX_CPU_COUNT": "1",
+    "MPLBACKEND": "agg",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+
+def main(number: int) -> int:
+    """Keep a zygote that talks over the socket `number`."""
+    grader = socket.socket(fileno=number)
+    told = json.loads(grader.recv(_MESSAGE))
+    limits = Limits(**told["limits"])
+    if told["sandbox"]:
+        status = sandbox.keep()
+        if status >= 0:
+            return status
+        sandbox._mount("proc", "/proc", "proc", 14)
+    _Zygote(grader, told, limits).serve()
+    return 0
+
+
+class _Zygote:
+    def __init__(self, grader: socket.socket, told: dict[str, Any], limits: Limits) -> None:
+        self._grader, self._told, self._limits = grader, told, limits
+        self._spawner = sandbox.Spawner() if told["sandbox"] else None
+        self._groups = []
+        for path in told["groups"]:
+            with contextlib.suppress(OSError):
+                self._groups.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        self._roots: dict[str, str] = {}
+
+    def serve(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._warm_up()
+        if self._told["sandbox"]:
+            for kind in ("answer", "judge"):
+                shown = _libraries() | dict(self._told["show"])
+                if kind == "judge":
+                    shown |= dict(self._told["show_to_tests"])
+                self._roots[kind] = sandbox.build_root(self._folder(kind), shown, self._limits.scratch_bytes)
+        threads = len(list(Path("/proc/self/task").iterdir())) if Path("/proc/self/task").is_dir() else 1
+        self._say({"ready": True, "threads": threads, "imported": self._imported})
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(self._grader, _MESSAGE, 2)
+            if not data:
+                os._exit(0)
+            message = json.loads(data)
+            if message["op"] == "fork":
+                self._fork(message["kind"], descriptors)
+            elif message["op"] == "interrupt":
+                with contextlib.suppress(OSError):
+                    os.kill(message["pid"], signal.SIGINT)
+                self._say({})
+            else:
+                self._end(message["pid"])
+
+    def _folder(self, name: str) -> str:
+        """A directory for this worker; the grader takes it away when the worker has ended."""
+        folder = Path(self._told["folder"], name)
+        folder.mkdir()
+        return str(folder)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._grader.send(json.dumps(message).encode())
+
+    def _fork(self, kind: str, descriptors: list[int]) -> None:
+        child = self._spawner.fork() if self._spawner is not None else os.fork()
+        if child:
+            for number in descriptors:
+                os.close(number)
+            self._say({"pid": child})
+            return
+        try:
+            self._become(kind, descriptors)
+        except BaseException as error:
+            with contextlib.suppress(BaseException):
+                import traceback
+
+                os.write(2, "".join(traceback.format_exception(error)).encode())
+        finally:
+            os._exit(1)
+
+    def _become(self, kind: str, descriptors: list[int]) -> None:
+        from civicml.autograder import runs
+        from civicml.autograder.channel import Channel
+
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if kind == "answer":
+            signal.signal(signal.SIGINT, lambda *_: None)
+        limits = self._limits
+        if self._told["sandbox"]:
+            groups = tuple(self._groups) if kind == "answer" else ()
+            # Sealed tables can be read by their owner alone, so the tests stay that user.
+            sandbox.enter(self._roots[kind], limits, tuple(descriptors), groups, nobody=kind == "answer")
+            home = sandbox.HOME
+        else:
+            home = tempfile.mkdtemp(prefix="run-", dir=self._told["folder"])
+            os.chdir(home)
+        own = self._told["environment"] if kind == "answer" else self._told["tests_environment"]
+        for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):
+            os.environ.pop(name, None)
+        plain = {
+            "HOME": home,
+            "USER": "learner",
+            "TMPDIR": "/tmp",  # noqa: S108 - its own
+            "PATH": _PATH,
+            "IPYTHONDIR": f"{home}/.ipython",
+        }
+        os.environ.update({**plain, **own})
+        store = runs.own_store(self._told["store"], home) if self._told["store"] else None
+        control, data = (Channel(socket.socket(fileno=number)) for number in descriptors)
+        _reseed()
+        if kind == "answer":
+            from civicml.autograder import answer
+
+            answer.clean_start(self._shell)
+            answer.run(self._shell, control, data, limits, store)
+        else:
+            from civicml.autograder import judge
+
+            quiet = os.open("/dev/null", os.O_RDWR)
+            for number in (1, 2):
+                os.dup2(quiet, number)
+            judge.run(control, data, store)
+        os._exit(0)
+
+    def _end(self, pid: int) -> None:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+        try:
+            _, status, used = os.wait4(pid, 0)
+        except ChildProcessError:
+            self._say({"status": 0, "cpu": 0.0})
+            return
+        self._say({"status": os.waitstatus_to_exitcode(status), "cpu": used.ru_utime + used.ru_stime})
+
+    def _warm_up(self) -> None:
+        self._imported = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in (*self._told["imports"], "pytest"):
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(name)
+                    self._imported.append(name)
+            from civicml.autograder import answer, judge, shell  # noqa: F401 - the forks have them then
+
+            self._shell = shell.make_shell(self._folder("ipython"))
+            _exercise(self._shell)
+        # What is here stays: a collection in a fork would only copy every page of it.
+        gc.collect()
+        gc.freeze()
+
+
+def _libraries() -> dict[str, str]:
+    """What Python needs to see: its own tree, site-packages, and this package; not the repository."""
+    import civicml
+
+    wanted = {sys.prefix, sys.base_prefix, str(Path(civicml.__file__).parent)}
+    wanted |= {
+        path for path in sys.path if path.endswith(("site-packages", "dist-packages")) and Path(path).is_dir()
+    }
+    # What lies inside another of them, or in /usr, is there already.
+    roots = [path for path in sorted(wanted) if not Path(path).is_relative_to("/usr")]
+    return {
+        path: path
+        for path in roots
+        if not any(path != other and Path(path).is_relative_to(other) for other in roots)
+    }
+
+
+def _exercise(shell: Any) -> None:
+    """Use once, before forking, what imports or builds something on first use, and needs no OpenMP."""
+    shell.run_cell("1 + 1", store_history=False, silent=True)
+    if "pandas" in sys.modules:
+        import pandas as pd
+
+        frame = pd.DataFrame({"a": [1, 2, 2], "b": ["x", "y", "y"], "c": [0.5, 1.5, None]})
+        frame["d"] = pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-03"])
+        frame.groupby("b", observed=True)["a"].agg(["mean", "sum"]).to_html()
+        frame.merge(frame, on="a").describe().to_string()
+        frame.query("a > 1").pivot_table(index="b", values="c").sort_index()
+        pd.testing.assert_frame_equal(frame, frame.copy())
+        frame._repr_html_()  # type: ignore[operator]
+        from civicml.autograder.values import Reader, Writer
+
+        writer = Writer()
+        node = writer.write(frame)
+        Reader(writer.parts).read(node)
+    if "matplotlib.pyplot" in sys.modules:
+        import io
+
+        import matplotlib.pyplot as plt
+
+        figure, axes = plt.subplots()
+        axes.plot([1, 2], [1, 4], label="a")
+        axes.set_xlabel("x")
+        axes.legend()
+        figure.savefig(io.BytesIO(), format="png")
+        plt.close("all")
+    shell.outputs.begin()
+
+
+def _reseed() -> None:
+    """Forks of one process would all draw the same numbers."""
+    random.seed()
+    if "numpy" in sys.modules:
+        import numpy as np
+
+        np.random.seed()
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.seed()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(int(sys.argv[1])))
