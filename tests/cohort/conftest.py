@@ -161,6 +161,15 @@ def tiny():
     return sys.modules[__name__]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nobody_elses_course():
+    """Cohorts made once for a module of tests must not find a course that other tests have named."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("CIVICML_COHORT", "CIVICML_COURSE", "CIVICML_LEARNER", "MLFLOW_TRACKING_URI"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     """Nothing of this machine's own state is read or written."""
