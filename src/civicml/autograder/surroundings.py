@@ -12,6 +12,7 @@ from civicml.autograder.script import Script
 from civicml.course import COURSE_FILE
 from civicml.datasets.building import built
 from civicml.datasets.catalogue import KIT_FILE, all_datasets
+from civicml.datasets.using import PUBLISHED, SOURCE_VARIABLE
 
 COURSE = "/srv/course"
 TESTS_COURSE = "/srv/instructors"
@@ -49,7 +50,12 @@ def surround(
             tests[f"{COHORT}/sealed/{data.name}"] = cohort / "sealed" / data.name
     if store is not None:
         learners[STORE] = store
-    both = {"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1", "CIVICML_LEARNER": "learner"}
+    both = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "HF_HUB_OFFLINE": "1",
+        "CIVICML_LEARNER": "learner",
+        SOURCE_VARIABLE: PUBLISHED,
+    }
     whole = any(not data.in_kit for data in named)
     return replace(
         settings,

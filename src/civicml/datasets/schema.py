@@ -156,9 +156,9 @@ class Schema(Settings):
     @model_validator(mode="before")
     @classmethod
     def _set_sealed_apart(cls, found: object) -> object:
-        tables = found.get("tables") if isinstance(found, dict) else None
-        if not isinstance(tables, dict):
+        if not isinstance(found, dict) or not isinstance(found.get("tables"), dict):
             return found
+        tables = found["tables"]
         sealed = {n: t for n, t in tables.items() if isinstance(t, dict) and t.get("only_sealed") is True}
         published = {name: table for name, table in tables.items() if name not in sealed}
         return {**found, "tables": published, "sealed_tables": sealed}

@@ -34,9 +34,7 @@ class Tables(Mapping[str, pd.DataFrame]):
         try:
             return self._frames[table]
         except KeyError:
-            raise KeyError(
-                f"'{self._name}' has no table '{table}'; it has {', '.join(self._frames)}"
-            ) from None
+            raise KeyError(self._lacks(table)) from None
 
     def __getattr__(self, table: str) -> pd.DataFrame:
         if table.startswith("_"):
@@ -44,9 +42,16 @@ class Tables(Mapping[str, pd.DataFrame]):
         try:
             return self._frames[table]
         except KeyError:
-            raise AttributeError(
-                f"'{self._name}' has no table '{table}'; it has {', '.join(self._frames)}"
-            ) from None
+            raise AttributeError(self._lacks(table)) from None
+
+    def _lacks(self, table: str) -> str:
+        there = ", ".join(self._frames)
+        if self._layer == "official":
+            return (
+                f"the official files of '{self._name}' hold no table '{table}', only {there}; "
+                f"'civicml datasets use {self._name} --published' goes back to the course's tables"
+            )
+        return f"'{self._name}' has no table '{table}'; it has {there}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._frames)
