@@ -33,6 +33,7 @@ __all__ = [
     "PeopleRule",
     "Protected",
     "Rules",
+    "TraceAttack",
     "class_sizes",
     "enforce",
     "inference_gain",
@@ -107,6 +108,28 @@ class LinkageAttack(Settings):
     why: str
 
 
+class TraceAttack(Settings):
+    """An intruder who knows a few events (journeys) of somebody and looks for all the others.
+
+    Attributes:
+        knows: what the intruder knows, in words.
+        table: the raw table of events.
+        subject: the column that says whose they are; no published table should have it.
+        point: the columns known of an event.
+        points: how many events are known.
+        at_most: the share of subjects that may be found alone in published tables.
+        why: what defends it.
+    """
+
+    knows: str
+    table: str
+    subject: str
+    point: _Columns
+    points: _Positive
+    at_most: _Share
+    why: str
+
+
 class CountRule(Settings):
     """How small counts are protected: 1 to `suppress_to` are blanked, the rest rounded.
 
@@ -119,6 +142,7 @@ class CountRule(Settings):
         totals: for a table that is published with its totals, all columns that say which cell a row is.
             A row whose value in one of them is `total` is the sum over that column.
         total: what such rows are called.
+        why: what the report says of totals, where there is more to say than that there are none.
     """
 
     table: str
@@ -128,6 +152,7 @@ class CountRule(Settings):
     protect_zero: bool = False
     totals: list[str] = Field(default_factory=list)
     total: str = "Total"
+    why: str | None = None
 
 
 class Rules(Settings):
@@ -137,6 +162,7 @@ class Rules(Settings):
     counts: list[CountRule] = Field(default_factory=list)
     attacks: list[Attack] = Field(default_factory=list)
     linkage: list[LinkageAttack] = Field(default_factory=list)
+    traces: list[TraceAttack] = Field(default_factory=list)
 
     def counts_of(self, table: str, column: str | None = None) -> CountRule:
         """The rule for the counts in `table`; name the column where several have one.

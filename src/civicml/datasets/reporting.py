@@ -9,10 +9,11 @@ import pandas as pd
 from civicml.datasets.anonymity import k_anonymity, l_diversity, t_closeness
 from civicml.datasets.attacks import Linkage, inference_gain, link, single_out
 from civicml.datasets.catalogue import Dataset
-from civicml.datasets.disclosure import RULES_FILE, Attack, CountRule, LinkageAttack, Rules
+from civicml.datasets.disclosure import RULES_FILE, Attack, CountRule, LinkageAttack, Rules, TraceAttack
 from civicml.datasets.recipe import Recipe
 from civicml.datasets.schema import read_settings
 from civicml.datasets.tables import Tables
+from civicml.datasets.traces import trace
 from civicml.errors import CivicmlError
 
 
@@ -85,12 +86,14 @@ def disclosure_report(dataset: Dataset, recipe: Recipe, raw: Tables, published: 
         lines += ["## Counts", ""]
         for rule in rules.counts:
             lines += _counts_report(rule, published)
-    if rules.attacks or rules.linkage:
+    if rules.attacks or rules.linkage or rules.traces:
         lines += ["## Attacks tried", ""]
     if rules.attacks:
         lines += _singling_out_report(recipe, rules, raw, published)
     if rules.linkage:
         lines += _linkage_report(recipe, rules, raw, published)
+    if rules.traces:
+        lines += _traces_report(rules, raw, published)
     return "\n".join(lines)
 
 
@@ -142,11 +145,13 @@ def _people_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables)
 def _counts_report(rule: CountRule, published: Tables) -> list[str]:
     counts = published[rule.table][rule.column]
     blank = int(counts.isna().sum())
+    small = f"{0 if rule.protect_zero else 1} to {rule.suppress_to} blanked, the rest"
+    if rule.suppress_to == 0 and not rule.protect_zero:
+        small = "no count blanked for being small, all rounded"
+    totals = "No totals are published beside them, so none can be worked out by subtraction."
     return [
-        f"`{rule.table}.{rule.column}`: {0 if rule.protect_zero else 1} to {rule.suppress_to} blanked, the "
-        f"rest to the nearest {rule.round_to}. {blank:,} of {len(counts):,} cells are blank "
-        f"({blank / len(counts):.1%}). "
-        "No totals are published beside them, so none can be worked out by subtraction.",
+        f"`{rule.table}.{rule.column}`: {small} to the nearest {rule.round_to}. {blank:,} of {len(counts):,} "
+        f"cells are blank ({blank / len(counts):.1%}). {totals if rule.why is None else rule.why}",
         "",
     ]
 
@@ -187,6 +192,28 @@ def _linkage_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables
         figures = " | ".join(f"{found.success:.1%} | {_rightly(found)}" for found in (before, after))
         lines.append(f"| {attack.knows} | {after.rows:,} | {figures} |")
     return [*lines, "", *(f"- **{attack.knows}**: {attack.why}" for attack in rules.linkage), ""]
+
+
+def _traces_report(rules: Rules, raw: Tables, published: Tables) -> list[str]:
+    lines = [
+        "An intruder knows a few events of one person and looks for the others. *Found*: the share of people "
+        "whom nobody else shares those events with, so that everything else they did is known too.",
+        "",
+        "| the intruder knows | people tried | found, raw | found, published |",
+        "|---|---|---|---|",
+    ]
+    for attack in rules.traces:
+        before = trace(_named(raw, attack.table), attack.subject, attack.point, points=attack.points)
+        after = traced_published(published, attack)
+        lines.append(f"| {attack.knows} | {before.subjects:,} | {before.success:.1%} | {after:.1%} |")
+    return [*lines, "", *(f"- **{attack.knows}**: {attack.why}" for attack in rules.traces), ""]
+
+
+def traced_published(tables: Tables, attack: TraceAttack) -> float:
+    """The share of subjects that `attack` finds in published `tables`; 0 where no table says whose a row is."""
+    telling = [frame for frame in tables.values() if {attack.subject, *attack.point} <= set(frame.columns)]
+    found = [trace(frame, attack.subject, attack.point, points=attack.points).success for frame in telling]
+    return max(found, default=0.0)
 
 
 def _rightly(found: Linkage) -> str:

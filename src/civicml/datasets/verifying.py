@@ -26,6 +26,7 @@ from civicml.datasets.reporting import (
     found_alone,
     linked_published,
     read_rules,
+    traced_published,
     unprotected,
 )
 from civicml.datasets.schema import SCHEMA_FILE, check, check_references
@@ -169,6 +170,11 @@ def _disclosure(dataset: Dataset, recipe: Recipe, rules: Rules, tables: Tables) 
         yield Check(
             "disclosure", what, f"at most {linkage.at_most:.0%}", f"{claimed:.1%}", claimed <= linkage.at_most
         )
+    for known in rules.traces:
+        share = traced_published(tables, known)
+        what = f"traced, knowing {known.knows}"
+        allowed = f"at most {known.at_most:.0%}"
+        yield Check("disclosure", what, allowed, f"{share:.1%}", share <= known.at_most)
 
 
 def _people(rule: PeopleRule, people: pd.DataFrame) -> Iterator[Check]:
