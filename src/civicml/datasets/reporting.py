@@ -210,7 +210,7 @@ def _traces_report(rules: Rules, raw: Tables, published: Tables) -> list[str]:
 
 
 def traced_published(tables: Tables, attack: TraceAttack) -> float:
-    """The share of subjects that `attack` finds in published `tables`; 0 where no table says whose a row is."""
+    """The share of subjects that `attack` finds in published `tables`; 0 where none says whose a row is."""
     telling = [frame for frame in tables.values() if {attack.subject, *attack.point} <= set(frame.columns)]
     found = [trace(frame, attack.subject, attack.point, points=attack.points).success for frame in telling]
     return max(found, default=0.0)
