@@ -20,6 +20,7 @@ def draw(tables: Tables) -> tuple[Figure, str]:
     searches = tables["searches"]
     panels = [searches_by_month, searches_by_hour, objects, outcomes, blanks]
     figure = Figure(figsize=(11, 7), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     axes = figure.subplots(2, 3).ravel()
     said = [panel(axis, searches) for panel, axis in zip(panels, axes, strict=False)]
     if "population" in tables:
@@ -33,7 +34,7 @@ def searches_by_month(axis: Axes, searches: pd.DataFrame) -> str:
     """A line: searches in each month."""
     counts = searches["month"].astype(str).value_counts().sort_index()
     axis.plot(range(len(counts)), counts, color=BLUE, marker="o", markersize=3)
-    step = max(1, len(counts) // 5)
+    step = max(1, len(counts) // 4)
     axis.set_xticks(range(0, len(counts), step), counts.index[::step], fontsize=8)
     axis.set_ylim(0, None)
     axis.set(title="How many: searches a month", xlabel="month (of the file)", ylabel="searches")
@@ -49,7 +50,7 @@ def searches_by_hour(axis: Axes, searches: pd.DataFrame) -> str:
     counts = local.dt.hour.value_counts().reindex(range(24), fill_value=0)
     axis.bar(counts.index, counts, color=SKY, width=0.9)
     axis.set_xticks(range(0, 24, 4))
-    axis.set(title="When: afternoons and nights", xlabel="hour, by the clock", ylabel="searches")
+    axis.set(title="When: afternoon and night", xlabel="hour, by the clock", ylabel="searches")
     late = counts[[20, 21, 22, 23, 0, 1, 2, 3]].sum() / counts.sum()
     return f"{late:.0%} of them took place between 20:00 and 04:00 by the clock; the table's times are UTC."
 
@@ -60,7 +61,7 @@ def objects(axis: Axes, searches: pd.DataFrame) -> str:
     shares = shares[shares > 0].head(6).iloc[::-1]
     axis.barh(range(len(shares)), shares * 100, color=GREEN)
     axis.set_yticks(range(len(shares)), [short(name) for name in shares.index], fontsize=8)
-    axis.set(title=f"Why: mostly {shares.index[-1].lower()}", xlabel="% of searches")
+    axis.set(title="Why: what was looked for", xlabel="% of searches")
     return f"{shares.index[-1]} were looked for in {shares.iloc[-1]:.0%}."
 
 
@@ -76,22 +77,20 @@ def outcomes(axis: Axes, searches: pd.DataFrame) -> str:
         np.select(
             [outcome.isna(), outcome.isin(NOTHING), outcome.isin(ARREST)],
             ["blank", "nothing", "arrest"],
-            "something else",
+            "other",
         )
     )
     order = list(dict.fromkeys(when[month.to_numpy().argsort(kind="stable")]))
     shares = pd.crosstab(when, kind, normalize="index").reindex(order)
     bottom = np.zeros(len(shares))
-    for name, colour in (("arrest", RED), ("something else", ORANGE)):
+    for name, colour in (("arrest", RED), ("other", ORANGE)):
         heights = 100 * shares.get(name, pd.Series(0.0, index=shares.index))
         axis.bar(range(len(shares)), heights, bottom=bottom, color=colour)
         axis.text(0, bottom[0] + heights.iloc[0] / 2, name, ha="center", va="center", fontsize=8)
         bottom += heights.to_numpy()
     axis.set_xticks(range(len(shares)), shares.index, fontsize=8)
     nothing = (kind == "nothing").mean()
-    axis.set(
-        title=f"What came of it: nothing, {nothing:.0%} of times", ylabel="% of searches", xlabel="half-year"
-    )
+    axis.set(title=f"What came of it: {nothing:.0%} nothing", ylabel="% of searches", xlabel="half-year")
     return f"{nothing:.0%} ended with no further action, {(kind == 'arrest').mean():.0%} with an arrest."
 
 
@@ -111,13 +110,13 @@ def rates(axis: Axes, searches: pd.DataFrame, population: pd.DataFrame) -> str:
     seen = searches["Officer-defined ethnicity"].value_counts().reindex(residents.index)
     rate = (1000 * seen / residents).astype(float)
     axis.bar(range(len(rate)), rate, color=BLUE)
-    axis.set_xticks(range(len(rate)), rate.index)
+    axis.set_xticks(range(len(rate)), rate.index, fontsize=8)
     for place, value in enumerate(rate):
         axis.text(place, value, f"{value:.0f}", ha="center", va="bottom", fontsize=8)
     axis.set(
-        title="Whom: rates differ between ethnic groups",
+        title="Whom: searched at different rates",
         ylabel="searches per 1,000 residents",
-        xlabel="ethnicity as the officer saw it",
+        xlabel="as the officer saw them",
     )
     return (
         f"For each 1,000 residents there were {rate['Black']:.0f} searches of people seen as Black and "
@@ -136,5 +135,5 @@ def places(axis: Axes, searches: pd.DataFrame) -> str:
 
 
 def short(name: str) -> str:
-    """A name that fits beside a bar."""
-    return name if len(name) <= 26 else name[:24].rstrip() + " …"
+    """A name short enough to stand beside a bar."""
+    return name if len(name) <= 22 else name[:20].rstrip() + " …"

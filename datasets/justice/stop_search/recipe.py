@@ -580,7 +580,10 @@ def record(rng: np.random.Generator, world: World, events: Events, *, share_revi
     no_removal = (force == FORCES.index(truth["no_removal_force"])) & (
         events.month <= np.datetime64(truth["no_removal_until"])
     )
+    watched = rng.random(number) < share_reviewed
     gender, age = record_person(rng, events, force, outcome == NOTHING)
+    sex = pd.Categorical.from_codes(events.male.astype(int), GENDERS)
+    range_of_age = pd.Categorical.from_codes(events.age, AGES)
     frame = {
         "Type": pd.Categorical.from_codes(events.kind, TYPES),
         "Date": to_utc(time).astype("datetime64[us]"),
@@ -590,8 +593,11 @@ def record(rng: np.random.Generator, world: World, events: Events, *, share_revi
         "Policing operation": pd.Series([None] * number, dtype="string"),
         "Latitude": np.where(place, world.latitude[events.area, events.point], np.nan),
         "Longitude": np.where(place, world.longitude[events.area, events.point], np.nan),
-        "Gender": gender,
-        "Age range": age,
+        # With what the review of video adds: both tables are published, so both are protected together.
+        "Gender": pd.Series(gender).where(~watched, sex),
+        "Gender by review": watched & pd.isna(gender),
+        "Age range": pd.Series(age).where(~watched, range_of_age),
+        "Age range by review": watched & pd.isna(age),
         "Self-defined ethnicity": record_self_defined(rng, events, old),
         "Officer-defined ethnicity": record_officer_defined(rng, events, force),
         "Legislation": record_legislation(rng, events, force),
@@ -605,7 +611,9 @@ def record(rng: np.random.Generator, world: World, events: Events, *, share_revi
         "month": pd.Series([str(events.month)] * number, dtype="category"),
         "chance": np.round(chance, 6),
         "sent_late": rng.random(number) < truth["sent_late"],
-        "reviewed": rng.random(number) < share_reviewed,
+        "reviewed": watched,
+        "sex": sex,
+        "age": range_of_age,
         **identifiable(rng, world, events, time),
     }
     return pd.DataFrame(frame)
@@ -633,8 +641,6 @@ def identifiable(rng: np.random.Generator, world: World, events: Events, time: M
         "exact_longitude": np.round(
             world.longitude[events.area, events.point] + rng.normal(0, 0.002, number), 5
         ),
-        "sex": pd.Categorical.from_codes(events.male.astype(int), GENDERS),
-        "age": pd.Categorical.from_codes(events.age, AGES),
         "ethnic_group": pd.Categorical.from_codes(events.group, GROUPS),
         "looked": pd.Categorical.from_codes(events.seen_as, GROUPS),
         "neighbourhood": neighbourhoods(events.area),
@@ -778,43 +784,29 @@ def runs(batches: Iterator[pd.DataFrame], column: str) -> Iterator[pd.DataFrame]
 
 
 def survey(raw: RawTables, rules: Rules) -> tuple[Flags, dict[str, Flags]]:
-    """One pass over the searches, half a year at a time: who may be published, and what has to be blanked.
-
-    A blank that the review of body-worn video fills is taken as filled, for both tables are published.
-    """
+    """One pass over the searches, half a year at a time: who may be published, and what has to be blanked."""
     rule = rules.people
     assert rule is not None  # noqa: S101 (disclosure.toml has one)
+    columns = [*rule.quasi_identifiers, *rule.sensitive]
     kept, blank = [], {column: [] for column in rule.suppress}
-    columns = [*dict.fromkeys([*rule.quasi_identifiers, *rule.sensitive]), "reviewed", "sex", "age"]
     for frame in runs(raw.batches("searches", columns), "half_year"):
-        filled = as_reviewed(frame)
-        done = enforce(filled[[*rule.quasi_identifiers, *rule.sensitive]], rule)
+        done = enforce(frame, rule)
         kept.append(done.kept)
         for column in rule.suppress:
             gone = np.zeros(len(frame), dtype=bool)
-            gone[done.kept] = (done.frame[column].isna() & filled[column][done.kept].notna().array).to_numpy()
+            gone[done.kept] = (done.frame[column].isna() & frame[column][done.kept].notna().array).to_numpy()
             blank[column].append(gone)
     return np.concatenate(kept), {column: np.concatenate(pieces) for column, pieces in blank.items()}
 
 
-def as_reviewed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Searches with gender and age range as the video showed them, for those that were reviewed."""
-    watched = frame["reviewed"].to_numpy()
-    return frame.assign(
-        **{
-            column: frame[column].where(~watched, frame[truth])
-            for column, truth in (("Gender", "sex"), ("Age range", "age"))
-        }
-    )
-
-
 def protect(frame: pd.DataFrame, kept: Flags, blank: dict[str, Flags]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A month's searches as they may be published, and what the review of video may say of them."""
-    seen = as_reviewed(frame)
     for column, gone in blank.items():
         frame[column] = frame[column].mask(gone)
-        seen[column] = seen[column].mask(gone)
-    return frame[kept].reset_index(drop=True), seen.loc[kept, ["Gender", "Age range"]].reset_index(drop=True)
+    seen = frame.loc[kept, ["Gender", "Age range"]].reset_index(drop=True)
+    for column in seen:
+        frame[column] = frame[column].mask(frame[f"{column} by review"])
+    return frame[kept].reset_index(drop=True), seen
 
 
 def reviewed(searches: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
