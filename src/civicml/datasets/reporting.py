@@ -8,6 +8,7 @@ import pandas as pd
 
 from civicml.datasets.anonymity import k_anonymity, l_diversity, t_closeness
 from civicml.datasets.attacks import Linkage, inference_gain, link, single_out
+from civicml.datasets.auditing import Knowledge, recover_by_programming
 from civicml.datasets.catalogue import Dataset
 from civicml.datasets.disclosure import RULES_FILE, Attack, CountRule, LinkageAttack, Rules, TraceAttack
 from civicml.datasets.recipe import Recipe
@@ -55,6 +56,14 @@ def linked_published(
     target = searched(recipe, rules, tables, attack.target)
     key = next(iter(attack.truth_published.items()), None)
     return link(auxiliary, target, attack.on_published, key)
+
+
+def recoverable(rule: CountRule, tables: Tables) -> int:
+    """How many suppressed counts of published `tables` follow from what is shown beside them."""
+    table = tables[rule.table]
+    knowing = Knowledge(0 if rule.protect_zero else 1, rule.suppress_to, rule.round_to)
+    found = recover_by_programming(table, rule.totals, rule.column, total=rule.total, knowing=knowing)
+    return int((table[rule.column].isna() & found.notna()).sum())
 
 
 def unprotected(rule: CountRule, tables: Tables) -> int:
@@ -148,12 +157,21 @@ def _counts_report(rule: CountRule, published: Tables) -> list[str]:
     small = f"{0 if rule.protect_zero else 1} to {rule.suppress_to} blanked, the rest"
     if rule.suppress_to == 0 and not rule.protect_zero:
         small = "no count blanked for being small, all rounded"
-    totals = "No totals are published beside them, so none can be worked out by subtraction."
     return [
         f"`{rule.table}.{rule.column}`: {small} to the nearest {rule.round_to}. {blank:,} of {len(counts):,} "
-        f"cells are blank ({blank / len(counts):.1%}). {totals if rule.why is None else rule.why}",
+        f"cells are blank ({blank / len(counts):.1%}). {rule.why or _recovery_report(rule, published)}",
         "",
     ]
+
+
+def _recovery_report(rule: CountRule, published: Tables) -> str:
+    if not rule.totals:
+        return "No totals are published beside them, so none can be worked out by subtraction."
+    totals = (published[rule.table][rule.totals].astype(str) == rule.total).any(axis=1)
+    return (
+        f"{int(totals.sum()):,} of the cells are totals, and some are blank only to protect others. By "
+        f"linear programming, knowing the rule, {recoverable(rule, published):,} blanks can be worked out exactly."
+    )
 
 
 def _singling_out_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables) -> list[str]:

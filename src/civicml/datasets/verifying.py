@@ -26,6 +26,7 @@ from civicml.datasets.reporting import (
     found_alone,
     linked_published,
     read_rules,
+    recoverable,
     traced_published,
     unprotected,
 )
@@ -153,6 +154,10 @@ def _disclosure(dataset: Dataset, recipe: Recipe, rules: Rules, tables: Tables) 
         wrong = unprotected(rule, tables)
         what = f"small or unrounded counts in {rule.table}, {rule.column}"
         yield Check("disclosure", what, "none", f"{wrong:,}" if wrong else "none", wrong == 0)
+        if rule.totals:
+            found = recoverable(rule, tables)
+            what = f"suppressed counts in {rule.table}, {rule.column}, that follow from the others"
+            yield Check("disclosure", what, "none", f"{found:,}" if found else "none", found == 0)
     for attack in rules.attacks:
         alone = found_alone(recipe, rules, tables, attack)
         what = f"found alone, knowing {attack.knows}"
