@@ -565,6 +565,28 @@ def gradebook(
         print(f"Written to {csv}")
 
 
+@app.command()
+def report(
+    week: WeekArgument,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write the page here; else <cohort>/reports/weekNN.html.")
+    ] = None,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Write a page on how a week went: marks, questions, failing tests, times, answers that look alike."""
+    from civicml.cohort import week_report, write_report
+
+    opened = _opened(cohort)
+    found = week_report(opened, opened.course.week(week))
+    page = to or opened.root / "reports" / f"{found.week.name}.html"
+    write_report(found, page)
+    print(f"{len(found.standings)} graded, median mark {found.marks.median():.0%}.")
+    hard = min((one for one in found.questions if one.marked), key=lambda question: question.facility)
+    print(f"Hardest: {hard.title} ({hard.facility:.0%} of its points earned).")
+    print(f"Pairs of submissions that look alike: {len(found.pairs)}.")
+    print(f"The page: {page}")
+
+
 # --- datasets -----------------------------------------------------------------------------------
 
 datasets_app = typer.Typer(

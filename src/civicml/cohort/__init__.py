@@ -27,6 +27,7 @@ from civicml.cohort.feedback import (
 )
 from civicml.cohort.grading import Graded, Grading, grade
 from civicml.cohort.marks import Progress, Standing, WeekProgress, gradebook, progress, write_csv
+from civicml.cohort.report import WeekReport, report_page, week_report, write_report
 from civicml.cohort.submissions import Receipt, submit
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Returning",
     "Standing",
     "WeekProgress",
+    "WeekReport",
     "add_learners",
     "check",
     "deadlines",
@@ -59,7 +61,10 @@ __all__ = [
     "progress",
     "read_learners",
     "release",
+    "report_page",
     "return_week",
     "submit",
+    "week_report",
     "write_csv",
+    "write_report",
 ]
