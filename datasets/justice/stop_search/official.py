@@ -73,10 +73,16 @@ def read(paths: list[Path]) -> tuple[dict[str, pd.DataFrame], ReadReport]:
     reported: list[Reported] = []
     notes: list[str] = []
     for path, name in zip(paths, named, strict=True):
+        # Forces that sent nothing have a file with a header; given alone, it is refused further down.
+        if len(paths) > 1 and not has_rows(path):
+            notes.append(f"{path.name}: a header and no rows; there is nothing to read.")
+            continue
         frame, left_out, said = read_file(path, name, values)
         frames.append(frame)
         reported += left_out
         notes += said
+    if not frames:
+        raise CivicmlError(f"{paths[0]} and the other files hold headers and no rows.")
     searches = together(frames)
     searches.insert(0, "search_id", np.arange(1, len(searches) + 1))
     report = ReadReport(len(searches) + len(reported), len(searches), tuple(reported), tuple(notes))
@@ -107,6 +113,14 @@ def refuse_twice(paths: list[Path], named: Sequence[tuple[str, str] | None]) -> 
                 month_of = "are the same file" if name is None else f"both hold {name[1]} in {name[0]}"
                 raise CivicmlError(f"{seen[what]} and {path} {month_of}; give each once.")
             seen[what] = path
+
+
+def has_rows(path: Path) -> bool:
+    """Whether anything follows the header; the file is looked at first, and refused if it is no table."""
+    look_at(path)
+    with path.open("rb") as file:
+        file.readline()
+        return any(line.strip(b' ,"\r\n') for line in file)
 
 
 def read_file(

@@ -61,7 +61,7 @@ def objects(axis: Axes, searches: pd.DataFrame) -> str:
     shares = shares[shares > 0].head(6).iloc[::-1]
     axis.barh(range(len(shares)), shares * 100, color=GREEN)
     axis.set_yticks(range(len(shares)), [short(name) for name in shares.index], fontsize=8)
-    axis.set(title="Why: what was looked for", xlabel="% of searches")
+    axis.set(title=f"Why: {shares.iloc[-1]:.0%} {shares.index[-1].lower()}", xlabel="% of searches")
     return f"{shares.index[-1]} were looked for in {shares.iloc[-1]:.0%}."
 
 
@@ -111,10 +111,11 @@ def rates(axis: Axes, searches: pd.DataFrame, population: pd.DataFrame) -> str:
     rate = (1000 * seen / residents).astype(float)
     axis.bar(range(len(rate)), rate, color=BLUE)
     axis.set_xticks(range(len(rate)), rate.index, fontsize=8)
+    axis.margins(y=0.1)
     for place, value in enumerate(rate):
         axis.text(place, value, f"{value:.0f}", ha="center", va="bottom", fontsize=8)
     axis.set(
-        title="Whom: searched at different rates",
+        title="Whom: rates differ",
         ylabel="searches per 1,000 residents",
         xlabel="as the officer saw them",
     )
