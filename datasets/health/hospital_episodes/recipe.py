@@ -18,7 +18,7 @@ from civicml.datasets.suppression import protect_table
 from civicml.datasets.tables import Chunk, RawTables, Tables
 
 ROWS = 80_000
-PEOPLE_AT_ONCE = 225_000
+ROWS_AT_ONCE = 400_000
 TRUTH = read_truth(__file__)
 
 # Numbers begin elsewhere in the sealed layer, so that rows of two layers are never taken for one another.
@@ -362,7 +362,8 @@ def draw_nights(rng: np.random.Generator, of: pd.DataFrame, stays: pd.DataFrame)
     nights = np.clip(np.rint(np.exp(log_nights)), 1, truth["longest"]).astype(np.int64)
     zero = np.array([truth["zero_nights"].get(name, 1.0) for name in METHODS])[method]
     less_if_old = np.where(method == DAY_CASE, 1, 1.3 - 0.01 * age)
-    return np.where(rng.random(number) < zero * less_if_old, 0, nights)
+    by_evening = (stays["start"] % A_DAY).to_numpy() < 21 * 60  # who comes later stays the night
+    return np.where(by_evening & (rng.random(number) < zero * less_if_old), 0, nights)
 
 
 def age_on(day: Days, born: Days) -> Ints:
@@ -543,8 +544,9 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
     numbers = numbers[numbers != PLACEHOLDER][:total]
     patient_ids = FIRST_PATIENT[streams.sealed] + streams.rng("published numbers").permutation(total)
     first_episode = FIRST_EPISODE[streams.sealed]
-    for block, begin in enumerate(range(0, total, PEOPLE_AT_ONCE)):
-        some = slice(begin, min(begin + PEOPLE_AT_ONCE, total))
+    at_once = max(total * ROWS_AT_ONCE // max(rows, ROWS_AT_ONCE), 1)
+    for block, begin in enumerate(range(0, total, at_once)):
+        some = slice(begin, min(begin + at_once, total))
         rng = streams.rng("people", block)
         people = make_people(rng, places, some.stop - begin)
         people = people.assign(number=np.arange(begin, some.stop), patient_id=patient_ids[some])
@@ -562,6 +564,7 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
 
 def identifiable(places: pd.DataFrame, people: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
     """The register: fictional people with names, birthdays and postcodes in areas that do not exist."""
+    groups = np.array([ethnic_group(category) for category in ETHNIC])
     return pd.DataFrame(
         {
             "patient_number": people["number"],
@@ -573,7 +576,7 @@ def identifiable(places: pd.DataFrame, people: pd.DataFrame, named: pd.DataFrame
             "imd_decile": people["decile"],
             "imd_quintile": (people["decile"] + 1) // 2,
             "ethnic_category": pd.Categorical.from_codes(people["ethnic"], ETHNIC),
-            "ethnic_group": pd.Categorical([ethnic_group(ETHNIC[e]) for e in people["ethnic"]]),
+            "ethnic_group": pd.Categorical(groups[people["ethnic"]], [*ETHNIC_GROUPS, NOT_KNOWN]),
             "conditions": people["conditions"],
         }
     )
@@ -799,12 +802,13 @@ def publish_people(raw: RawTables, rules: Rules) -> pd.DataFrame:
     )
     people["imd_quintile"] = people["imd_quintile"].astype("Int16")
     people["long_term_conditions"] = np.minimum(people["conditions"], 3)
-    main = np.full(len(people), -1)
+    main, there = np.full(len(people), -1), np.zeros(len(people), dtype=bool)
     for batch in raw.batches("episodes", ["patient_number", "diagnosis_group"]):
+        there[batch["patient_number"]] = True
         first = batch.dropna().drop_duplicates("patient_number")
-        known = first["patient_number"].to_numpy()
-        main[known] = first["diagnosis_group"].cat.set_categories(GROUPS).cat.codes
+        main[first["patient_number"]] = first["diagnosis_group"].cat.set_categories(GROUPS).cat.codes
     people["main_diagnosis"] = pd.Categorical.from_codes(main, GROUPS)
+    people = people[there].reset_index(drop=True)  # the others' only stay has not finished
     return enforce(people, rules.people).frame
 
 
@@ -830,9 +834,9 @@ def financial_years(day: pd.Series) -> pd.Categorical:
 
 
 def with_totals(counts: pd.Series) -> pd.DataFrame:
-    """A row for each of the `counts`, and for the sums over each level of their index (there: TOTAL)."""
+    """A row for each of the `counts`, and each year's sums over areas and over diagnoses (there: TOTAL)."""
     cells = counts.rename("episodes").reset_index().astype(dict.fromkeys(CELL, str))
-    for name in CELL:
+    for name in CELL[1:]:
         others = [other for other in CELL if other != name]
         sums = cells.groupby(others, sort=False, as_index=False)["episodes"].sum().assign(**{name: TOTAL})
         cells = pd.concat([cells, sums[cells.columns]], ignore_index=True)
