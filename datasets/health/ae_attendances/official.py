@@ -35,8 +35,8 @@ COUNTS = {
         f"booked_over_4h_{k}": f"attendances over 4hrs booked appointments {kind}"
         for k, kind in KINDS.items()
     },
-    "waited_4_to_12h_from_decision": r"patients who have waited 4-12 ?h(r)?s from dta to admission",
-    "waited_over_12h_from_decision": r"patients who have waited 12\+ ?h(r)?s from dta to admission",
+    "waited_4_to_12h_from_decision": "patients who have waited 4-12 hrs from dta to admission",
+    "waited_over_12h_from_decision": r"patients who have waited 12\+ hrs from dta to admission",
     **{f"admissions_{k}": f"emergency admissions via a&e - {kind}" for k, kind in KINDS.items()},
     "other_emergency_admissions": r"other emergency admissions( \(i\.e\.? not via a&e\))?",
 }
@@ -223,7 +223,8 @@ def split_rows(path: Path, text: str) -> Iterator[Row]:
 def plain(heading: str) -> str:
     """A heading in lower case, single blanks and plain dashes, without the number pandas puts behind it."""
     text = re.sub(r"[\u2012-\u2015\u2212]", "-", heading)
-    return re.sub(r"\.\d+$", "", " ".join(text.lower().replace("4 hrs", "4hrs").split()))
+    text = re.sub(r"\bhs\b", "hrs", " ".join(text.lower().split())).replace("over 4 hrs", "over 4hrs")
+    return re.sub(r"\.\d+$", "", text)
 
 
 def is_header(row: Row) -> bool:

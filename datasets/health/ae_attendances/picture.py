@@ -52,7 +52,7 @@ def draw_months(axes: list[Axes], monthly: pd.DataFrame, *, single: bool) -> lis
         f"{all_seen:,.1f} million attendances in {len(every)} months. Of those at major departments, "
         f"{within['type_1'][low]:.1f}% were within four hours in {low:%B %Y} and "
         f"{within['type_1'][high]:.1f}% in {high:%B %Y}; "
-        f"waits of over 12 hours from the decision to admit ran from {waits.min():,} to {waits.max():,} a month."
+        f"waits of over 12 hours from decision to admit ran from {waits.min():,} to {waits.max():,} a month."
     ]
     if not single:
         axes[2].plot(every.index, waits / 1e3, color=RED, marker=marker)

@@ -684,8 +684,10 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
         _, end = month_days(first + at)
         due = [one.take(one.day < end) for one in again]
         again = [one.take(one.day >= end) for one in again]
-        frame, coming_back = record_month(rng, world, people, arrivals.and_(due), first + at)
-        again.append(coming_back)
+        frame, back = record_month(rng, world, people, arrivals.and_(due), first + at)
+        frame_again, _ = record_month(rng, world, people, back.take(back.day < end), first + at)
+        again.append(back.take(back.day >= end))
+        frame = pd.concat([frame, frame_again]).sort_values("arrival_time", kind="stable", ignore_index=True)
         frame["attendance_number"] = number + np.arange(len(frame))
         number += len(frame)
         is_late = frame.pop("is_late").to_numpy()
@@ -824,7 +826,7 @@ def come_back(
 def record(
     rng: np.random.Generator, world: World, arrivals: Arrivals, cases: Cases, outcomes: Outcomes
 ) -> pd.DataFrame:
-    """One month's rows as providers wrote them down, in order of arrival."""
+    """One month's rows as providers wrote them down."""
     admitted, minutes, decision = outcomes.admitted, outcomes.minutes, outcomes.decision
     truth, number = TRUTH["recording"], len(cases)
     moment = DAY_ZERO.to_datetime64() + (
@@ -868,7 +870,7 @@ def record(
             "is_late": is_late,
         }
     )
-    return frame.iloc[np.argsort(moment, kind="stable")].reset_index(drop=True)
+    return frame
 
 
 def record_acuity(
@@ -990,14 +992,10 @@ def look_back(
     group = np.full(number, -1, dtype=np.int64)
     group[patient[::-1]] = rows["presenting_group"].cat.codes.to_numpy()[::-1]
     came = np.flatnonzero(high >= 0)
-    names = rows["org_code"].cat.categories
-    both = np.where(low[came] == high[came], "", "+" + names.to_numpy(dtype=object)[high[came]])
+    names = rows["org_code"].cat.categories.to_numpy(dtype=object)
+    providers = names[low[came]] + np.where(low[came] == high[came], "", "+" + names[high[came]])
     survey = pd.DataFrame(
-        {
-            "providers": names.to_numpy(dtype=object)[low[came]] + both,
-            "presenting_group": np.array(GROUPS)[group[came]],
-        },
-        index=came,
+        {"providers": providers, "presenting_group": np.array(GROUPS)[group[came]]}, index=came
     )
     return survey, pd.array(np.where(unknown & ~back, np.nan, back), dtype="Float64").astype("boolean")
 
@@ -1032,8 +1030,10 @@ def exposed(tables: Tables) -> pd.DataFrame:
     """One row a patient: providers they were seen at, age, sex, quintile, and what they came with first."""
     rows = tables["attendances"]
     one = rows.drop_duplicates("patient_id").sort_values("patient_id", ignore_index=True)
-    seen = rows[["patient_id", "org_code"]].drop_duplicates().astype({"org_code": str})
-    codes = seen.sort_values(["patient_id", "org_code"]).groupby("patient_id")["org_code"].agg("+".join)
-    return one[["patient_id", "age_band", "sex", "imd_quintile"]].assign(
-        providers=codes.to_numpy(), presenting_group=one["presenting_group"].astype(str)
+    codes, patients = rows["org_code"].cat.codes, rows["patient_id"]
+    names = rows["org_code"].cat.categories.to_numpy(dtype=object)
+    low, high = codes.groupby(patients).min().to_numpy(), codes.groupby(patients).max().to_numpy()
+    providers = names[low] + np.where(low == high, "", "+" + names[high])
+    return one[["patient_id", "age_band", "sex", "imd_quintile", "presenting_group"]].assign(
+        providers=pd.Categorical(providers)
     )
