@@ -108,6 +108,7 @@ def test_case_and_small_differences_of_spelling_are_put_right_and_noted(file):
     frame.loc[0, "Outcome"] = "a no further action disposal "
     frame.loc[1, "Type"] = "Person and vehicle search"
     frame.loc[2, "Outcome"] = "Summons/charged by post"
+    frame.loc[3, "Outcome"] = "False"
     frame.loc[4, "Self-defined ethnicity"] = "Chinese or other ethnic group - Chinese (01)"
     frame.loc[1, "Legislation"] = "police and criminal evidence act 1984 (Section 1)"
     frame.loc[1, "Part of a policing operation"] = "TRUE"
@@ -115,11 +116,13 @@ def test_case_and_small_differences_of_spelling_are_put_right_and_noted(file):
     searches = tables.searches
     assert searches["Outcome"].iloc[0] == "A no further action disposal"
     assert searches["Type"].iloc[1] == "Person and Vehicle search"
-    assert searches["Outcome"].iloc[2] == "Summons / charged by post"
+    assert list(searches["Outcome"].iloc[2:4]) == [
+        "Summons / charged by post", "Nothing found - no further action",
+    ]  # fmt: skip
     assert searches["Self-defined ethnicity"].iloc[4].endswith("(O1)")
     assert searches["Legislation"].iloc[1] == "Police and Criminal Evidence Act 1984 (section 1)"
     assert searches["Part of a policing operation"].iloc[1]
-    assert len(report.notes) == 5
+    assert len(report.notes) == 6
     assert f"{NAME}: 1 times 'Person and vehicle search' in Type was read as" in " ".join(report.notes)
 
 
@@ -349,5 +352,5 @@ def test_load_serves_the_official_file_once_it_is_put_to_use(file, tmp_path, mon
     tables = load("stop_search")
     assert list(tables) == ["searches"]
     assert len(tables.searches) == 5
-    assert "5 searches in 1 months" in draw_picture("stop_search", tmp_path / "picture.png")
+    assert "5 searches in 2021-07." in draw_picture("stop_search", tmp_path / "picture.png")
     assert use_published("stop_search")

@@ -45,6 +45,7 @@ ALSO = {
         "17-Oct": "10-17",
     },
     "Self-defined ethnicity": {
+        "Not stated": "Other ethnic group - Not stated",
         "Chinese or other ethnic group - Chinese (01)": "Chinese or other ethnic group - Chinese (O1)",
         "Chinese or other ethnic group - Any other ethnic group (09)": (
             "Chinese or other ethnic group - Any other ethnic group (O9)"

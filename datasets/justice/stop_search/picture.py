@@ -38,6 +38,8 @@ def searches_by_month(axis: Axes, searches: pd.DataFrame) -> str:
     axis.set_xticks(range(0, len(counts), step), counts.index[::step], fontsize=8)
     axis.set_ylim(0, None)
     axis.set(title="How many: searches a month", xlabel="month (of the file)", ylabel="searches")
+    if len(counts) == 1:
+        return f"{len(searches):,} searches in {counts.index[0]}."
     return (
         f"{len(searches):,} searches in {len(counts)} months, from {counts.iloc[0]:,} in {counts.index[0]} "
         f"to {counts.iloc[-1]:,} in {counts.index[-1]}."
@@ -67,11 +69,7 @@ def objects(axis: Axes, searches: pd.DataFrame) -> str:
 
 def outcomes(axis: Axes, searches: pd.DataFrame) -> str:
     """Stacked bars: what came of it, by half of the financial year."""
-    month = pd.PeriodIndex(searches["month"].astype(str), freq="M")
-    half = np.where((month.month >= 4) & (month.month <= 9), "Apr–Sep", "Oct–Mar")
-    when = pd.Series(
-        [f"{name}\n{year}" for name, year in zip(half, month.year - (month.month < 4), strict=True)]
-    )
+    halves = {month: half_year(month) for month in sorted(searches["month"].astype(str).unique())}
     outcome = searches["Outcome"].astype("object")
     kind = pd.Series(
         np.select(
@@ -80,13 +78,14 @@ def outcomes(axis: Axes, searches: pd.DataFrame) -> str:
             "other",
         )
     )
-    order = list(dict.fromkeys(when[month.to_numpy().argsort(kind="stable")]))
-    shares = pd.crosstab(when, kind, normalize="index").reindex(order)
+    shares = pd.crosstab(searches["month"].astype(str).map(halves), kind, normalize="index")
+    shares = shares.reindex(list(dict.fromkeys(halves.values())))
     bottom = np.zeros(len(shares))
     for name, colour in (("arrest", RED), ("other", ORANGE)):
         heights = 100 * shares.get(name, pd.Series(0.0, index=shares.index))
         axis.bar(range(len(shares)), heights, bottom=bottom, color=colour)
-        axis.text(0, bottom[0] + heights.iloc[0] / 2, name, ha="center", va="center", fontsize=8)
+        if heights.iloc[0] > 0:
+            axis.text(0, bottom[0] + heights.iloc[0] / 2, name, ha="center", va="center", fontsize=8)
         bottom += heights.to_numpy()
     axis.set_xticks(range(len(shares)), shares.index, fontsize=8)
     nothing = (kind == "nothing").mean()
@@ -94,9 +93,20 @@ def outcomes(axis: Axes, searches: pd.DataFrame) -> str:
     return f"{nothing:.0%} ended with no further action, {(kind == 'arrest').mean():.0%} with an arrest."
 
 
+def half_year(month: str) -> str:
+    """The half of the financial year that a month such as 2018-04 is in, and the year it began."""
+    year, number = int(month[:4]), int(month[5:])
+    return f"{'Apr–Sep' if 4 <= number <= 9 else 'Oct–Mar'}\n{year - (number < 4)}"
+
+
 def blanks(axis: Axes, searches: pd.DataFrame) -> str:
     """Bars: how much of each column is blank."""
-    shares = searches.drop(columns=["Policing operation", "search_id", "month"]).isna().mean().sort_values()
+    shares = (
+        searches.drop(columns=["Policing operation", "search_id", "force", "month"])
+        .isna()
+        .mean()
+        .sort_values()
+    )
     shares = shares[shares > 0].tail(8)
     axis.barh(range(len(shares)), shares * 100, color=PURPLE)
     axis.set_yticks(range(len(shares)), [short(name) for name in shares.index], fontsize=8)

@@ -37,7 +37,7 @@ Moments = npt.NDArray[np.datetime64]
 # --- the vocabulary of the source ---------------------------------------------------------------
 
 TYPES = ["Person search", "Person and Vehicle search", "Vehicle search"]
-VEHICLE, PERSON_AND_VEHICLE = 2, 1
+VEHICLE = 2
 GENDERS = ["Female", "Male"]
 AGES = ["under 10", "10-17", "18-24", "25-34", "over 34"]
 BOYS, OLDEST = 1, 4
@@ -573,7 +573,8 @@ def record(rng: np.random.Generator, world: World, events: Events, *, share_revi
         world.policing[events.area] < -0.8
     )
     words = [*OUTCOMES, *OLD_OUTCOMES]
-    linked_if = np.array([0, truth_linked("Arrest"), *[truth_linked("other")] * 5])
+    linked = TRUTH["outcome"]["linked"]
+    linked_if = np.array([0, linked["Arrest"], *[linked["other"]] * (len(OUTCOMES) - 2)])
     removal = np.where(
         outcome == ARREST, TRUTH["outcome"]["removal"]["arrest"], TRUTH["outcome"]["removal"]["other"]
     )
@@ -645,11 +646,6 @@ def identifiable(rng: np.random.Generator, world: World, events: Events, time: M
         "looked": pd.Categorical.from_codes(events.seen_as, GROUPS),
         "neighbourhood": neighbourhoods(events.area),
     }
-
-
-def truth_linked(outcome: str) -> float:
-    """The chance that an outcome had to do with what was searched for."""
-    return float(TRUTH["outcome"]["linked"][outcome])
 
 
 def some_blank(values: Flags, blank: Flags) -> "pd.Series[bool]":
