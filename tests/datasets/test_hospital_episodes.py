@@ -242,6 +242,17 @@ def test_at_least_five_people_share_the_month_of_an_admission(he):
     assert (quarter == known["admission_quarter"].astype(str)).all()
 
 
+def test_two_known_stays_find_some_people_as_the_datasheet_says(he):
+    known = ["patient_id", "area", "age_band", "sex", "admission_month"]
+    stays = he.episodes[known].dropna().drop_duplicates().astype({"area": str, "age_band": str, "sex": str})
+    pairs = stays.merge(stays, on=known[:4])
+    pairs = pairs[pairs["admission_month_x"] < pairs["admission_month_y"]]
+    one_each = pairs.sort_values("patient_id").drop_duplicates("patient_id")
+    alike = pairs.groupby([*known[1:4], "admission_month_x", "admission_month_y"])["patient_id"].nunique()
+    sizes = one_each.merge(alike.rename("people").reset_index())["people"]
+    assert 0.18 < (sizes == 1).mean() < 0.32
+
+
 def test_an_age_band_does_not_give_a_birthday_away(he, raw):
     per_person = he.episodes.groupby("patient_id")["age_band"].nunique()
     assert (per_person == 1).all()

@@ -551,18 +551,20 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
         people = make_people(rng, places, some.stop - begin)
         people = people.assign(number=np.arange(begin, some.stop), patient_id=patient_ids[some])
         named = name_people(rng, places, people, numbers[some])
-        yield {"patients": identifiable(places, people, named)}
         stays = make_stays(rng, places, people, round(rows * len(people) / total))
         frame = record(rng, places, people, stays)
         frame["episode_id"] = first_episode + np.arange(len(frame))
         first_episode += len(frame)
+        register = identifiable(people, named)
+        twice = first_two(frame["patient_number"], frame["admission_date"])
+        yield {"patients": register.assign(two_days=register["patient_number"].map(twice))}
         copies = 1 + (rng.random(len(frame)) < TRUTH["recording"]["duplicates"])
         yield {"episodes": frame.loc[np.repeat(frame.index.to_numpy(), copies)]}
         if block == 0:
             yield from set_apart(streams, places, frame, named)
 
 
-def identifiable(places: pd.DataFrame, people: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
+def identifiable(people: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
     """The register: fictional people with names, birthdays and postcodes in areas that do not exist."""
     groups = np.array([ethnic_group(category) for category in ETHNIC])
     return pd.DataFrame(
@@ -921,10 +923,22 @@ def newspaper_claims(extract: pd.DataFrame, newspaper: pd.DataFrame, places: pd.
 
 
 def exposed(tables: Tables) -> pd.DataFrame:
-    """One row a patient, with what an intruder who found them would learn: why they were first admitted."""
-    first = tables["episodes"].dropna(subset="diagnosis_group").drop_duplicates("patient_id")
+    """One row a patient, with what the episodes tell: why they were first admitted, and when twice."""
+    episodes, patients = tables["episodes"], tables["patients"]
+    first = episodes.dropna(subset="diagnosis_group").drop_duplicates("patient_id")
     main = first.set_index("patient_id")["diagnosis_group"]
-    return tables["patients"].assign(main_diagnosis=tables["patients"]["patient_id"].map(main))
+    months = first_two(episodes["patient_id"], episodes["admission_month"])
+    return patients.assign(
+        main_diagnosis=patients["patient_id"].map(main), two_months=patients["patient_id"].map(months)
+    )
+
+
+def first_two(who: pd.Series, when: pd.Series) -> pd.Series:
+    """The first two different moments of each person who has as many, as text."""
+    pairs = pd.DataFrame({"who": who, "when": when}).dropna().drop_duplicates().sort_values(["who", "when"])
+    number = pairs.groupby("who").cumcount()
+    one, other = (pairs[number == place].set_index("who")["when"].astype(str) for place in (0, 1))
+    return one.reindex(other.index) + " " + other
 
 
 # --- arithmetic ---------------------------------------------------------------------------------
