@@ -198,7 +198,7 @@ def without_totals(piece: Source, kind: Kind) -> Source:
     every = [name for name in offence.cat.categories if name.strip().startswith("00")]
     sums = offence.isin(every).to_numpy()
     for column in ("region", "lcjb_area", "crown_court", "receipt_type"):
-        sums |= has(piece, column, EVERYWHERE | ALL | {"all areas", "all courts", "all cases"})
+        sums = sums | has(piece, column, EVERYWHERE | ALL | {"all areas", "all courts", "all cases"})
     return piece.leave_out(sums, "a total of other rows")
 
 
@@ -239,7 +239,7 @@ def to_table(piece: Source, kind: Kind) -> tuple[pd.DataFrame, int, int]:
 
 def translated(piece: Source, column: str, meaning: Callable[[str], object], expected: str) -> pd.Series:
     """The column's values by `meaning`, which gives ``None`` for what it does not know."""
-    found = piece.frame[column]
+    found = piece.frame[column].cat.remove_unused_categories()
     known: dict[str, object] = {
         value: meaning(value.strip().strip("\u00a0")) for value in found.cat.categories
     }
