@@ -431,7 +431,9 @@ def test_what_is_no_csv_file_of_this_source_is_refused_in_a_sentence(write, tmp_
     assert "is empty" in refused(write("empty.csv", text=" \n"))
     assert "no line is a header" in refused(write("other.csv", ["Date", "Count"], ["2026-03-01", 4]))
     assert "holds a header and no providers" in refused(write("m.csv", WITH_BOOKED))
-    assert "quotation mark" in refused(write("q.csv", text=as_csv(WITH_BOOKED) + '"MSitAE-MARCH-2026,ZZ1\n'))
+    assert "line 2: this line and what follows cannot be split" in refused(
+        write("q.csv", text=as_csv(WITH_BOOKED) + '"MSitAE-MARCH-2026,ZZ1\n')
+    )
     for name, content, words in (
         ("latin.csv", as_csv(WITH_BOOKED, *rows()).replace("Zel", "Zél").encode("latin-1"), "is not UTF-8"),
         ("wide.csv", as_csv(WITH_BOOKED, *rows()).encode("utf-16"), "is not UTF-8"),

@@ -214,7 +214,8 @@ def split_rows(path: Path, text: str) -> Iterator[Row]:
             return
         except csv.Error as error:
             raise CivicmlError(
-                f"{path}, line {line}: a quotation mark is not closed or is followed by text ({error})."
+                f"{path}, line {line}: this line and what follows cannot be split into values ({error}); "
+                "a quotation mark that is not closed does that."
             ) from error
         yield Row(line, values)
         line = reader.line_num + 1

@@ -101,6 +101,7 @@ class World:
         late_admitted: of those admitted, the share over four hours; same shape.
         late_sent_home: of the others; same shape.
         moved: admissions a month that are no longer via A&E, (200, 42).
+        recorded: the share of type 1 attendances still in A&E's records, (200, 42).
         long_wait: of those admitted after more than four hours, the share who waited over 12 hours
             from the decision: (200, 42).
         bad_day: luck of a site in the extract and a day, (24, days).
@@ -115,6 +116,7 @@ class World:
     late_admitted: Floats
     late_sent_home: Floats
     moved: Floats
+    recorded: Floats
     long_wait: Floats
     bad_day: Floats
     offsets: dict[str, Floats]
@@ -198,12 +200,13 @@ def make_world(streams: Streams) -> World:
     rng = streams.world("months")
     shape = (len(sites), len(MONTHS))
     attendances, admitted, late_admitted, late_sent_home = np.zeros((4, *shape, 3))
-    moved = np.zeros(shape)
     per_month = np.array(truth["season"])[MONTHS.month - 1] * MONTHS.days_in_month.to_numpy()
     per_month *= (1 + truth["growth"]) ** (np.arange(len(MONTHS)) / 12)
     year = np.asarray((MONTHS >= "2025-04-01") & (MONTHS < "2026-04-01"))
     started = np.arange(len(MONTHS)) >= month_number(TRUTH["same_day_emergency_care"]["on"])
     changed = sites["same_day"].to_numpy()[:, None] & started
+    gone, gone_admitted = moved_shares(streams)
+    recorded, moved = np.where(changed, 1 - gone, 1.0), np.where(changed, gone_admitted, 0.0)
     strain, within = sites["strain"].to_numpy()[:, None], sites["within"].to_numpy()[:, None]
     reached = [
         np.array(truth["type_1_within_4h"]),
@@ -216,23 +219,20 @@ def make_world(streams: Streams) -> World:
         share = sigmoid(logit(truth["admission_share"][t]) + effect)
         volume = sites[f"size_{t}"].to_numpy()[:, None] * per_month * rng.lognormal(0, 0.03, shape)
         if t == 0:
-            gone, gone_admitted = moved_shares(streams)
-            moved = volume * share * gone_admitted * changed
-            share = share * np.where(changed, (1 - gone_admitted) / (1 - gone), 1.0)
-            volume *= np.where(changed, 1 - gone, 1.0)
+            volume, share = volume * recorded, share * (1 - moved) / recorded
         scale = TARGETS["attendances"] * truth["type_share"][t] / volume[:, year].sum()
-        moved = moved * scale if t == 0 else moved
         effect = rng.normal(0, 0.10, shape) - within * (0.6 if t else 1.0) + 0.25 * (strain - 1) * WINTER
         attendances[:, :, t], admitted[:, :, t] = volume * scale, share
         late_sent_home[:, :, t], late_admitted[:, :, t] = fit_late(
             effect, truth["admitted_wait_longer"][t], share, volume, 1 - reached[t]
         )
+    moved *= attendances[:, :, 0] * admitted[:, :, 0] / (1 - moved)
     stuck = (attendances * admitted * late_admitted).sum(axis=2)
     effect = (sites["long_wait"] - sites["within"]).to_numpy()[:, None] + truth["over_12h_winter"] * WINTER
     long_wait = fit_share(effect, stuck, TARGETS["waits_over_12_hours"], year)
     world = World(
-        sites, reporting_codes(sites), attendances, admitted, late_admitted, late_sent_home, moved, long_wait,
-        bad_days(streams, int(sites["in_extract"].sum())), {},
+        sites, reporting_codes(sites), attendances, admitted, late_admitted, late_sent_home, moved, recorded,
+        long_wait, bad_days(streams, int(sites["in_extract"].sum())), {},
     )  # fmt: skip
     world.offsets.update(fit_attendances(streams, world))
     return world
@@ -508,9 +508,8 @@ def draw_monthly(streams: Streams, world: World) -> pd.DataFrame:
     by_size = world.attendances[:, months, 0] * truth["other_admissions"]
     elsewhere = rng.poisson(by_size + world.moved[:, months])
     no_department = np.flatnonzero(world.attendances[:, first].sum(axis=1) == 0)
-    elsewhere[no_department] = rng.poisson(
-        np.linspace(4, 260, len(no_department))[:, None] + 0 * by_size[no_department]
-    )
+    of_those = np.linspace(4, 260, len(no_department))[:, None]
+    elsewhere[no_department] = rng.poisson(of_those, (len(no_department), len(window)))
     numbers = np.concatenate(
         [total - booked, booked, kept_out, booked_late, over_4h[..., None], over_12h[..., None], admitted,
          elsewhere[..., None]], axis=2,
@@ -671,7 +670,9 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
     people = make_people(streams, world, max(wanted, 2_000))
     yield from identifiable_people(streams, world, people)
     first = month_number(WINDOWS[streams.sealed][0])
-    cells = world.attendances[world.extract, first : first + len(WINDOWS[streams.sealed])]
+    months = slice(first, first + len(WINDOWS[streams.sealed]))
+    cells = world.attendances[world.extract, months]
+    cells[:, :, 0] /= world.recorded[world.extract, months]
     # Those who come back come on top, and what moved out of the records is drawn before it is taken away.
     per_cell = streams.rng("rows per cell").multinomial(int(rows * 0.955), (cells / cells.sum()).reshape(-1))
     per_cell = per_cell.reshape(cells.shape)
