@@ -513,7 +513,7 @@ def test_secondary_suppression_blanks_the_smallest_neighbour(recipe):
     inner = np.array([[4, 30, 60], [40, 20, 80], [50, 70, 90]])
     counts = np.vstack([inner, inner.sum(axis=0)])
     counts = np.column_stack([counts, counts.sum(axis=1)])
-    found = pd.DataFrame(np.array(recipe.protect_table(counts, rule)).reshape(4, 4))
+    found = pd.DataFrame(np.array(recipe.protect_lines(counts, rule)).reshape(4, 4))
     blank = found.isna().to_numpy()
     assert blank.tolist() == [
         [True, True, False, False],
@@ -522,7 +522,7 @@ def test_secondary_suppression_blanks_the_smallest_neighbour(recipe):
         [False] * 4,
     ]
     whole = np.vstack([inner + 50, (inner + 50).sum(axis=0)])
-    assert not pd.Series(recipe.protect_table(whole, rule)).isna().any()
+    assert not pd.Series(recipe.protect_lines(whole, rule)).isna().any()
 
 
 # --- the seal and the picture -------------------------------------------------------------------

@@ -752,8 +752,8 @@ def counts_table(cells: pd.DataFrame, streams: Streams, rules: Rules) -> pd.Data
                     "cohort": cohort,
                     "area": np.repeat([*AREAS, TOTAL], len(SENTENCES) + 1),
                     "sentence_type": np.tile([*SENTENCES, TOTAL], len(AREAS) + 1),
-                    "people": protect_table(people, rules.counts_of("counts", "people")),
-                    "reoffended": protect_table(seen, rules.counts_of("counts", "reoffended")),
+                    "people": protect_lines(people, rules.counts_of("counts", "people")),
+                    "reoffended": protect_lines(seen, rules.counts_of("counts", "reoffended")),
                 }
             )
         )
@@ -768,11 +768,12 @@ def with_totals(cells: pd.DataFrame, column: str) -> Ints:
     return np.vstack([rows, rows.sum(axis=0)])
 
 
-def protect_table(counts: Ints, rule: CountRule) -> pd.arrays.IntegerArray:
+def protect_lines(counts: Ints, rule: CountRule) -> pd.arrays.IntegerArray:
     """Primary suppression and rounding, then secondary: no line of the table keeps a single blank.
 
     One blank in a row or column could be worked out from the total; so the smallest other count of that line
-    is blanked too, until every line has none or at least two.
+    is blanked too, until every line has none or at least two. `verify` audits the result by linear
+    programming; the engine's suppression, which needs that for every table, takes a hundred times as long.
     """
     shape = counts.shape
     primary = protect_counts(pd.Series(counts.ravel()), rule)
