@@ -1,7 +1,7 @@
 """How well people in a table hide among each other: k-anonymity, l-diversity, t-closeness.
 
-Computed the way pyCANON documents them (Sáinz-Pardo Díaz and López García, *Scientific Data*, 2022); a blank
-counts as a value of its own. Knows frames; must not know rules, datasets or how a table was protected.
+Computed the way pyCANON documents them (Sáinz-Pardo Díaz and López García, *Scientific Data*, 2022), and the
+same as pyCANON 1.3.6 on shared tables; a blank counts as a value of its own. Knows frames; must not know rules, datasets or how a table was protected.
 """
 
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def class_numbers(frame: pd.DataFrame, columns: Sequence[str]) -> Numbers:
     number = np.zeros(len(frame), dtype=np.int64)
     most = 1
     for column in columns:
-        codes, size = _codes(frame[column])
+        codes, size = codes_of(frame[column])
         if most * size > 2**62:
             number = pd.factorize(number)[0].astype(np.int64)
             most = int(number.max(initial=0)) + 1
@@ -119,12 +119,12 @@ def entropy_l_diversity(frame: pd.DataFrame, quasi_identifiers: Sequence[str], s
     """How many equally common values would hide as much as the worst class does; 0 for no rows.
 
     e to the power of the entropy (in nats) of `sensitive` in the class where that is least
-    (Machanavajjhala et al., 2007). pyCANON gives its whole part.
+    (Machanavajjhala et al., 2007). pyCANON gives its whole part, cut off.
     """
     if not len(frame):
         return 0.0
     numbers = class_numbers(frame, quasi_identifiers)
-    codes, size = _codes(frame[sensitive])
+    codes, size = codes_of(frame[sensitive])
     pairs, counts = np.unique(numbers * size + codes, return_counts=True)
     of_class = pairs // size
     shares = counts / np.bincount(numbers)[of_class]
@@ -145,8 +145,8 @@ def t_closeness(frame: pd.DataFrame, quasi_identifiers: Sequence[str], sensitive
 
 def distinct_values(numbers: Numbers, values: pd.Series) -> Numbers:
     """For each class of `numbers`, how many different `values` it has."""
-    codes, size = _codes(values)
-    pairs = np.unique(numbers * size + codes)
+    codes, size = codes_of(values)
+    pairs = pd.unique(numbers * size + codes)
     return np.bincount(pairs // size, minlength=numbers.max() + 1).astype(np.int64)
 
 
@@ -176,7 +176,7 @@ def distances(numbers: Numbers, values: pd.Series) -> npt.NDArray[np.float64]:
     return found_distances
 
 
-def _codes(values: pd.Series) -> tuple[Numbers, int]:
+def codes_of(values: pd.Series) -> tuple[Numbers, int]:
     """Each value as a whole number from 0, blanks included, and how many numbers there may be."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.codes.to_numpy().astype(np.int64) + 1, len(values.cat.categories) + 1

@@ -168,9 +168,10 @@ def _recovery_report(rule: CountRule, published: Tables) -> str:
     if not rule.totals:
         return "No totals are published beside them, so none can be worked out by subtraction."
     totals = (published[rule.table][rule.totals].astype(str) == rule.total).any(axis=1)
+    exact = recoverable(rule, published)
     return (
         f"{int(totals.sum()):,} of the cells are totals, and some are blank only to protect others. By "
-        f"linear programming, knowing the rule, {recoverable(rule, published):,} blanks can be worked out exactly."
+        f"linear programming, knowing the rule, {exact:,} blanks can be worked out exactly."
     )
 
 
