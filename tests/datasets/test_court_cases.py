@@ -468,7 +468,7 @@ def test_claims_from_dates_are_wrong(raw):
     """Dates are moved: whoever is found by court, offence, sex and day of hearing is somebody else."""
     recipe = load_module(FOLDER / "recipe.py", "recipe_of_courts")
     streams = Streams("court_cases", PUBLIC_SECRET)
-    who = recipe.Identities(recipe.make_world(streams), streams.rng("surrogates"), moved=True)
+    who = recipe.identities(streams, "surrogates", moved=True)
     court = recipe.published_records(
         streams.rng("published", "court", 0), who, raw["court_records"], "court", 1
     )

@@ -6,6 +6,7 @@ takes another secret, so the people of the raw layer and those of the published 
 """
 
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import pandas as pd
 
 from civicml.datasets.calibration import read_figures
 from civicml.datasets.disclosure import Rules, enforce, protect_counts
-from civicml.datasets.identities import FICTIONAL_POSTCODE_AREAS, family_names, given_names
 from civicml.datasets.recipe import Streams, read_truth
 from civicml.datasets.schema import read_schema
 from civicml.datasets.slips import (
@@ -27,6 +27,7 @@ from civicml.datasets.slips import (
     mistype_birthdays,
     mistype_postcode,
 )
+from civicml.datasets.surrogates import Surrogates, common_and_rare_names
 from civicml.datasets.tables import Chunk, RawTables, Tables
 
 ROWS = 60_000
@@ -90,46 +91,20 @@ POLICE_CODES, POLICE_WORDS = (values("police_records", f"offence_{of}") for of i
 _PREFIXES = ["AB", "SX", "RB", "TH", "DM", "DR", "WP", "PO", "MC", "FR", "SN", "SM"]
 OFFENCE_GROUP = np.array([_PREFIXES.index(c[:2]) for c in POLICE_CODES])
 
-# More names than the engine's, so that few people share one; family names are put together from two parts.
-MORE_WOMEN = """
-Katherine Elizabeth Margaret Susan Victoria Rebecca Jennifer Patricia Samantha Christine Sarah Laura Emma
-Louise Natalie Stacey Kelly Lisa Karen Nicola
-"""
-MORE_MEN = """
-James Robert Michael Christopher Anthony Richard Stephen Andrew Matthew Joseph Edward Charles Jonathan Kevin
-Darren Lee Craig Jason Shane Ryan
-"""
-BEGINNINGS = """
-Ald Ash Bar Beck Bram Brock Cald Carr Chad Clay Cot Crom Dal Den Dray Eld Elm Fair Far Fen Gar Glen Gold Green
-Hart Hasel Hathers Hay Holm Hurst Kel King Lang Lin Mar Mel Mor Nor Oak Pem Pick Rad Rother Rush Sand Sel Shel
-Stan Stock Thorn Wal Wether Whit Win Wood Wy
-"""
-ENDINGS = "bury by combe cott dale den field ford gate ham hurst land ley man more rick shaw stead ton well"
-DOUBLE = "O'Hara O'Rourke D'Souza Smith-Jones Hughes-Price Obi-Carter McKay MacLeod"
-
 
 # --- the world: the same for every layer --------------------------------------------------------
 
 
-def pool(names: list[str], rng: np.random.Generator, steepness: float) -> tuple[Texts, Floats]:
-    """Names in some order, and where each one's share ends: a few are common and many are rare."""
-    shares = 1.0 / (np.arange(len(names)) + 3.0) ** steepness
-    return rng.permutation(np.array(names, dtype=object)), np.cumsum(shares / shares.sum())
+def identities(streams: Streams, secret: str, *, moved: bool) -> Surrogates:
+    """Who each number is; how common names are is the same in every layer."""
+    names = common_and_rare_names(streams.world("names"))
+    weeks, middle = TRUTH["sides"]["date_shift_weeks"], TRUTH["people"]["middle_name"]
+    return Surrogates(names, streams.rng(secret), moved=moved, middle_share=middle, weeks=weeks)
 
 
-def make_world(streams: Streams) -> dict[str, Any]:
-    """How common each name is, and how forces differ: the same in every layer."""
-    rng = streams.world("names")
-    many = np.zeros(6_000, dtype=bool)
-    women = sorted({*given_names(rng, many), *MORE_WOMEN.split()})
-    men = sorted({*given_names(rng, ~many), *MORE_MEN.split()})
-    made_up = (start + end for start in BEGINNINGS.split() for end in ENDINGS.split())
-    family = sorted({*family_names(rng, 6_000), *DOUBLE.split(), *made_up})
-    return {
-        "given": (pool(women, rng, 0.55), pool(men, rng, 0.55)),
-        "family": pool(family, rng, 0.62),
-        "force": np.round(streams.world("forces").normal(0, TRUTH["timeliness"]["force_sd"], 14), 4),
-    }
+def day_number(day: date) -> int:
+    """Days since the window began."""
+    return int((np.datetime64(day) - FIRST).astype(int))
 
 
 def lookup(table: dict[str, float], names: list[str], default: float = 0.0) -> Floats:
@@ -156,7 +131,8 @@ def draw_people(rng: np.random.Generator, cases: int, first_person: int) -> tupl
     person = np.cumsum(rng.random(cases) >= truth["same_person_again"])
     person -= person[0]
     number = int(person[-1]) + 1
-    kin = rng.choice(4, number, p=kin_shares())
+    kinds = [truth["twin"], truth["father_and_son"], truth["shared_home"]]
+    kin = rng.choice(4, number, p=[1 - sum(kinds), *kinds])
     kin[np.flatnonzero(np.diff(kin > 0, prepend=False) == 0)] = 0  # nobody is kin of somebody's kin
     kin[0] = 0
     twin, son, lodger = kin == 1, kin == 2, kin == 3
@@ -180,94 +156,10 @@ def draw_people(rng: np.random.Generator, cases: int, first_person: int) -> tupl
     return person, people
 
 
-def kin_shares() -> list[float]:
-    """Chances of: nobody's kin, a twin of the person before, their father, living at their home."""
-    truth = TRUTH["people"]
-    some = [2 * truth["twins"], 2 * truth["father_and_son"], 2 * truth["shared_home"]]
-    return [1 - sum(some), *some]
-
-
-def mixed(key: int, numbers: Ints) -> npt.NDArray[np.uint64]:
-    """Numbers nobody can foresee without `key`, one for each of `numbers` (the finaliser of splitmix64)."""
-    with np.errstate(over="ignore"):
-        z = numbers.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
-
-
-def share_of(key: int, numbers: Ints) -> Floats:
-    """The same, between 0 and 1."""
-    return (mixed(key, numbers) >> np.uint64(11)).astype(np.float64) / 2**53
-
-
-class Identities:
-    """Who each number is, given a secret: names, homes, and how far their dates are moved.
-
-    Args:
-        world: the names there are.
-        rng: a stream that nobody outside knows.
-        moved: whether birthdays and dates are moved too, as they are for publication.
-    """
-
-    def __init__(self, world: dict[str, Any], rng: np.random.Generator, *, moved: bool) -> None:
-        self._world, self._moved = world, moved
-        self._keys = [int(key) for key in rng.integers(0, 2**62, 12)]
-
-    def given(self, name: Ints, male: Flags) -> Texts:
-        """Given names: the same for everybody with the same number."""
-        women, men = self._world["given"]
-        share = share_of(self._keys[0], name)
-        return np.where(male, drawn(men, share), drawn(women, share))
-
-    def middle(self, person: Ints, male: Flags) -> Texts:
-        """Middle names; some people have none."""
-        has = share_of(self._keys[1], person) < TRUTH["people"]["middle_name"]
-        women, men = self._world["given"]
-        share = share_of(self._keys[2], person)
-        return np.where(has, np.where(male, drawn(men, share), drawn(women, share)), None)
-
-    def family(self, family: Ints) -> Texts:
-        """Family names."""
-        return drawn(self._world["family"], share_of(self._keys[3], family))
-
-    def postcode(self, home: Ints, force: Ints) -> Texts:
-        """Postcodes of the right form in areas that do not exist."""
-        z = mixed(self._keys[4], home)
-        letters = np.array(list("ABDEFGHJLNPQRSTUWXYZ"), dtype=object)
-        area = np.array([*FICTIONAL_POSTCODE_AREAS, *FICTIONAL_POSTCODE_AREAS[:2]], dtype=object)[force]
-        district, sector = (z % 24 + 1).astype(str), (z // 24 % 10).astype(str)
-        one, other = letters[(z // 240 % 20).astype(int)], letters[(z // 4_800 % 20).astype(int)]
-        whole: Texts = area + district.astype(object) + " " + sector.astype(object) + one + other
-        return whole
-
-    def born(self, family: Ints, birthday: Ints) -> Ints:
-        """Birthdays in days since 1970: as they are, or moved by up to three years, twins alike."""
-        if not self._moved:
-            return birthday
-        far = (mixed(self._keys[5], family) % np.uint64(2_100)).astype(np.int64) - 1_050
-        return birthday + np.where(far >= 0, far + 1, far)
-
-    def shift(self, person: Ints) -> Ints:
-        """How many days the dates of a person's cases are moved: whole weeks, never none."""
-        if not self._moved:
-            return np.zeros(len(person), dtype=np.int64)
-        z = mixed(self._keys[6], person)
-        weeks = (z % np.uint64(TRUTH["sides"]["date_shift_weeks"])).astype(np.int64) + 1
-        return 7 * np.where((z >> np.uint64(40)) % np.uint64(2) == 0, weeks, -weeks)
-
-
-def drawn(names: tuple[Texts, Floats], share: Floats) -> Texts:
-    """A name for each share between 0 and 1."""
-    return names[0][np.minimum(np.searchsorted(names[1], share), len(names[0]) - 1)]
-
-
 # --- cases --------------------------------------------------------------------------------------
 
 
-def draw_cases(
-    rng: np.random.Generator, world: dict[str, Any], number: int, first_person: int
-) -> pd.DataFrame:
+def draw_cases(rng: np.random.Generator, pace: Floats, number: int, first_person: int) -> pd.DataFrame:
     """`number` cases as codes and days since the window began: what happened, recorded rightly."""
     mix = TRUTH["mix"]
     row, people = draw_people(rng, number, first_person)
@@ -276,21 +168,18 @@ def draw_cases(
     force = np.where(
         rng.random(number) < 0.92, of_person["force"], rng.choice(14, number, p=mix["force_share"])
     )
-    courts = np.array([np.flatnonzero(f == COURT_FORCE)[[0, -1]] for f in range(14)])[
-        force, rng.integers(0, 2, number)
-    ]
-    offence = np.where(
-        crown, pick(rng, number, mix["crown"], OFFENCES), pick(rng, number, mix["magistrates"], OFFENCES)
-    )
+    of_force = np.array([np.flatnonzero(f == COURT_FORCE)[[0, -1]] for f in range(14)])
+    courts = of_force[force, rng.integers(0, 2, number)]
+    serious, lesser = (pick(rng, number, mix[court], OFFENCES) for court in ("crown", "magistrates"))
+    offence = np.where(crown, serious, lesser)
     receipt_type = draw_receipt_types(rng, crown, offence)
     received = draw_receipts(rng, crown)
     custody = rng.random(number) < lookup(mix["custody"], OFFENCES, 0.14)[offence] * np.where(crown, 1.0, 0.4)
     before = TRUTH["before_receipt"]
+    sent = rng.normal(0, before["crown_spread"], number) + before["custody"] * custody
+    kept = rng.normal(0, before["magistrates_spread"], number)
     to_receipt = np.where(
-        crown,
-        before["crown_median"]
-        * np.exp(rng.normal(0, before["crown_spread"], number) + before["custody"] * custody),
-        before["magistrates_median"] * np.exp(rng.normal(0, before["magistrates_spread"], number)),
+        crown, before["crown_median"] * np.exp(sent), before["magistrates_median"] * np.exp(kept)
     )
     old = TRUTH["before_charge"]
     to_charge = lookup(old["median"], OFFENCES)[offence] * np.where(crown, 1.0, old["magistrates"])
@@ -312,13 +201,12 @@ def draw_cases(
         }
     )
     wait = np.where(custody, rng.integers(1, 3, number), rng.integers(7, 36, number))
-    soon = np.minimum(
-        received - cases["to_receipt"] + wait, received
-    )  # at the magistrates' court, before it is sent up
+    # A Crown Court case is heard by magistrates first, who send it up.
+    soon = np.minimum(received - cases["to_receipt"] + wait, received)
     cases["heard"] = np.where(crown, soon, received + rng.integers(0, 8, number))
     charge_kin_together(rng, cases)
     draw_birthdays(rng, cases)
-    draw_progress(rng, world, cases)
+    draw_progress(rng, pace, cases)
     return cases
 
 
@@ -327,12 +215,8 @@ def draw_receipt_types(rng: np.random.Generator, crown: Flags, offence: Ints) ->
     mix = TRUTH["mix"]
     number = len(crown)
     indictable = rng.random(number) < lookup(mix["indictable_only"], OFFENCES, 0.05)[offence]
-    rest = rng.choice(
-        3,
-        number,
-        p=[1 - mix["committed_for_sentence"] - mix["appeals"], mix["committed_for_sentence"], mix["appeals"]],
-    )
-    other = np.array([EITHER_WAY, SENTENCE, APPEAL])[rest]
+    some = [mix["committed_for_sentence"], mix["appeals"]]
+    other = rng.choice([EITHER_WAY, SENTENCE, APPEAL], number, p=[1 - some[0] - some[1], *some])
     return np.where(crown, np.where(indictable, INDICTABLE, other), SUMMARY)
 
 
@@ -352,12 +236,8 @@ def draw_receipts(rng: np.random.Generator, crown: Flags) -> Ints:
 def charge_kin_together(rng: np.random.Generator, cases: pd.DataFrame) -> None:
     """Give some twins, fathers and sons the case of the person before: same day, offence and court."""
     first = np.append(True, np.diff(cases["person"]) > 0)
-    together = np.flatnonzero(
-        first
-        & cases["kin"].isin([1, 2]).to_numpy()
-        & (rng.random(len(cases)) < TRUTH["people"]["charged_together"])
-    )
-    together = together[together > 0]
+    chosen = rng.random(len(cases)) < TRUTH["people"]["charged_together"]
+    together = np.flatnonzero(first & cases["kin"].isin([1, 2]).to_numpy() & chosen)
     same = ["court_type", "force", "region", "court", "offence", "receipt_type"]
     same += ["received", "heard", "to_receipt", "to_charge"]
     cases.loc[together, same] = cases[same].to_numpy()[together - 1]
@@ -374,9 +254,8 @@ def draw_birthdays(rng: np.random.Generator, cases: pd.DataFrame) -> None:
     years = AGE_FROM[band] + share * (AGE_FROM[band + 1] - AGE_FROM[band])
     kin = cases["kin"].to_numpy()[start]
     after = np.append(kin[1:], 0)
-    years = np.where(
-        (after == 1) | (kin == 1), np.maximum(years, 20.0), years
-    )  # a twin is of age whenever charged
+    # A twin is of age whenever charged, and a son is young enough to have a father.
+    years = np.where((after == 1) | (kin == 1), np.maximum(years, 20.0), years)
     years = np.where(after == 2, np.minimum(years, 45.0), years)
     born = (FIRST.astype("datetime64[D]").astype(int) + earliest - np.ceil(years * 365.25)).astype(np.int64)
     twins, fathers = np.flatnonzero(kin == 1), np.flatnonzero(kin == 2)
@@ -388,28 +267,25 @@ def draw_birthdays(rng: np.random.Generator, cases: pd.DataFrame) -> None:
     cases["age"] = np.clip(np.floor(age), 10, 99).astype(np.int64)
 
 
-def draw_progress(rng: np.random.Generator, world: dict[str, Any], cases: pd.DataFrame) -> None:
+def draw_progress(rng: np.random.Generator, pace: Floats, cases: pd.DataFrame) -> None:
     """Add plea, first trial listing, completion (NEVER while a case is open) and outcome."""
     mix, trials, number = TRUTH["mix"], TRUTH["trials"], len(cases)
     crown = (cases["court_type"] == CROWN).to_numpy()
     sexual = (cases["offence"] == SEXUAL).to_numpy()
     guilty = rng.random(number) < np.where(sexual, mix["guilty_plea_sexual"], mix["guilty_plea"])
     has_trial = cases["receipt_type"].isin([EITHER_WAY, INDICTABLE, SUMMARY]).to_numpy()
-    listed = has_trial & (
-        rng.random(number) < np.where(guilty, trials["listed_if_guilty"], trials["listed_if_not_guilty"])
-    )
+    chance = np.where(guilty, trials["listed_if_guilty"], trials["listed_if_not_guilty"])
+    listed = has_trial & (rng.random(number) < chance)
     tilt = lookup(trials["ineffective_by_region"], REGIONS)[cases["region"]]
     ineffective = np.where(crown, trials["crown"]["Ineffective"], trials["magistrates"]["Ineffective"]) + tilt
     cracked = np.where(crown, trials["crown"]["Cracked"], trials["magistrates"]["Cracked"])
     draw = rng.random(number)
     result = np.select([draw < ineffective, draw < ineffective + cracked], [INEFFECTIVE, CRACKED], EFFECTIVE)
-    result = np.where(
-        guilty & (result == EFFECTIVE), CRACKED, result
-    )  # nobody tries a case of admitted guilt
+    result = np.where(guilty & (result == EFFECTIVE), CRACKED, result)  # there is nothing left to try
     years = cases["received"].to_numpy() / 365.25
     cases["reason"] = draw_reasons(rng, result, years)
     guilty |= listed & (result == CRACKED) & (cases["reason"].to_numpy() < 2)
-    days = draw_days(rng, world, cases, guilty, listed & (result == INEFFECTIVE))
+    days = draw_days(rng, pace, cases, guilty, listed & (result == INEFFECTIVE))
     wait = np.where(result == INEFFECTIVE, rng.uniform(0.35, 0.75, number), rng.uniform(0.70, 0.98, number))
     trial_day = cases["received"] + np.floor(days * wait).astype(np.int64)
     cases["trial_day"] = np.where(listed & (trial_day <= END + trials["listed_ahead_days"]), trial_day, NEVER)
@@ -421,9 +297,8 @@ def draw_progress(rng: np.random.Generator, world: dict[str, Any], cases: pd.Dat
     gone = mix["discontinued_if_not_guilty"]
     tried = np.select([draw < gone, draw < gone + mix["convicted_if_not_guilty"]], [2, 0], 1)
     cases["outcome"] = np.where(cases["completed"] == NEVER, -1, np.where(cases["guilty"], 0, tried))
-    cases["valid"] = rng.random(number) >= TRUTH["recording"]["receipt_date_lost"] + TRUTH["recording"][
-        "receipt_date_lost_if_old"
-    ] * (END - cases["received"] >= 365)
+    lost, old = TRUTH["recording"]["receipt_date_lost"], TRUTH["recording"]["receipt_date_lost_if_old"]
+    cases["valid"] = rng.random(number) >= lost + old * (END - cases["received"] >= 365)
 
 
 def draw_reasons(rng: np.random.Generator, result: Ints, years: Floats) -> Ints:
@@ -435,7 +310,7 @@ def draw_reasons(rng: np.random.Generator, result: Ints, years: Floats) -> Ints:
 
 
 def draw_days(
-    rng: np.random.Generator, world: dict[str, Any], cases: pd.DataFrame, guilty: Flags, in_vain: Flags
+    rng: np.random.Generator, pace: Floats, cases: pd.DataFrame, guilty: Flags, in_vain: Flags
 ) -> Ints:
     """Days from receipt to completion."""
     truth = TRUTH["timeliness"]
@@ -448,7 +323,7 @@ def draw_days(
         np.where(crown, truth["base"], truth["magistrates"])
         + np.where(crown, truth["drift_per_year"], truth["magistrates_drift_per_year"]) * since
         + lookup(truth["region"], REGIONS)[region]
-        + world["force"][cases["force"]]
+        + pace[cases["force"]]
         + lookup(truth["receipt_type"], ALL_RECEIPT_TYPES)[cases["receipt_type"]]
         + lookup(truth["offence"], OFFENCES)[offence]
         + truth["interactions"]["sexual_offences_in_kingsreach"] * ((offence == SEXUAL) & (region == 0))
@@ -459,9 +334,7 @@ def draw_days(
     )
     log_days = scale + rng.normal(0, 1, len(cases)) * np.where(crown, spread, truth["magistrates_spread"])
     days = np.maximum(np.rint(np.exp(np.minimum(log_days, 9.0))), 1).astype(np.int64)
-    closed, reopened = (
-        int((np.datetime64(truth[k]) - FIRST).astype(int)) for k in ("lockdown_from", "lockdown_to")
-    )
+    closed, reopened = (day_number(truth[k]) for k in ("lockdown_from", "lockdown_to"))
     ends = cases["received"].to_numpy() + days
     late = np.rint(truth["lockdown_days"] * rng.uniform(0.2, 3.0, len(cases))).astype(np.int64)
     shut = (ends >= closed) & (ends <= reopened) & (rng.random(len(cases)) < truth["lockdown_share"])
@@ -472,7 +345,7 @@ def draw_days(
 def bring_forward(rng: np.random.Generator, received: Ints, days: Ints) -> Ints:
     """Days to completion where, in the last quarter, some cases that are old are heard before their turn."""
     truth = TRUTH["timeliness"]["old_cases_first"]
-    start = int((np.datetime64(truth["start"]) - FIRST).astype(int))
+    start = day_number(truth["start"])
     old = (start - received >= truth["days_old"]) & (received + days > END)
     old &= (received + days <= END + truth["days_before_turn"]) & (rng.random(len(days)) < truth["share"])
     return np.where(old, rng.integers(start, END + 1, len(days)) - received, days)
@@ -496,9 +369,10 @@ def draw_errors(rng: np.random.Generator, cases: pd.DataFrame, side: str) -> pd.
             start = start + chance
         return code
 
-    capitals = np.where(
-        (cases["force"] == FORCES.index("Harrowdale")) & (cases["received"] < 3 * 365 + 1), 1.0, 0.0
-    ) if "capitals" in rate else 0.0  # fmt: skip
+    capitals: Floats | float = 0.0
+    if "capitals_force" in rate:
+        there = cases["force"] == FORCES.index(rate["capitals_force"])
+        capitals = np.where(there & (cases["received"] <= day_number(rate["capitals_until"])), 1.0, 0.0)
     older = np.where(cases["age"] >= 50, odd["birthday_missing_if_aged_50"], 1.0)
     homeless = np.where(cases["custody"], odd["postcode_missing_if_custody"], 1.0)
     return pd.DataFrame(
@@ -507,7 +381,7 @@ def draw_errors(rng: np.random.Generator, cases: pd.DataFrame, side: str) -> pd.
             "family_error": one_of(
                 {
                     MISSPELT: rate["family_misspelt"],
-                    CHANGED: np.where(cases["male"], 0.0, rate.get("family_name_changed", 0.0) * 5),
+                    CHANGED: np.where(cases["male"], 0.0, rate.get("womans_name_changed", 0.0)),
                     CAPITALS: capitals,
                 }
             ),
@@ -531,7 +405,7 @@ def draw_errors(rng: np.random.Generator, cases: pd.DataFrame, side: str) -> pd.
     )
 
 
-def write_names(who: Identities, records: pd.DataFrame) -> dict[str, Texts]:
+def write_names(who: Surrogates, records: pd.DataFrame) -> dict[str, Texts]:
     """Given, middle and family name, birthday and postcode as they were typed into `records`."""
     error = {name: records[name].to_numpy() for name in records}
     male, draw = error["male"], error["draw"]
@@ -583,12 +457,12 @@ PERSON = ["person", "home", "family", "name", "male", "birthday", "home_force", 
 
 def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
     """Yield the raw tables: cases, what the police and the courts wrote down, and what a newspaper did."""
-    world = make_world(streams)
-    who = Identities(world, streams.rng("identities"), moved=False)
+    who = identities(streams, "identities", moved=False)
+    pace = np.round(streams.world("forces").normal(0, TRUTH["timeliness"]["force_sd"], 14), 4)
     person = 1
     for block, start in enumerate(range(0, rows, BLOCK)):
         rng = streams.rng("cases", block)
-        cases = draw_cases(rng, world, min(BLOCK, rows - start), person)
+        cases = draw_cases(rng, pace, min(BLOCK, rows - start), person)
         person = int(cases["person"].iloc[-1]) + 1
         cases["case_number"] = start + np.arange(len(cases))
         side = rng.random(len(cases))
@@ -674,7 +548,7 @@ def court_side(rng: np.random.Generator, cases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def identifiable_cases(who: Identities, cases: pd.DataFrame) -> pd.DataFrame:
+def identifiable_cases(who: Surrogates, cases: pd.DataFrame) -> pd.DataFrame:
     """The department's register: the case as it was, and who it is about."""
     person, male = cases["person"].to_numpy(), cases["male"].to_numpy()
     days = (cases["completed"] - cases["received"]).to_numpy()
@@ -713,7 +587,7 @@ def identifiable_cases(who: Identities, cases: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def press_reports(rng: np.random.Generator, who: Identities, cases: pd.DataFrame) -> pd.DataFrame:
+def press_reports(rng: np.random.Generator, who: Surrogates, cases: pd.DataFrame) -> pd.DataFrame:
     """What a local newspaper printed of one case in forty: an intruder's knowledge, with the right answer."""
     told = cases[(cases["court_type"] == CROWN) & (rng.random(len(cases)) < 0.025)]
     male = told["male"].to_numpy()
@@ -761,7 +635,7 @@ def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
             yield {"march_delivery": march_delivery(streams.rng("march"), cases, sealed=streams.sealed)}
         counts += count_cases(batch)
         aged += count_ages(batch)
-    who = Identities(make_world(streams), streams.rng("surrogates"), moved=True)
+    who = identities(streams, "surrogates", moved=True)
     sides: dict[str, list[pd.DataFrame]] = {"police": [], "court": []}
     for side, kept in sides.items():
         done = 0
@@ -854,7 +728,7 @@ HIDDEN = ["case_number", "person", "family", "home"]
 
 
 def published_records(
-    rng: np.random.Generator, who: Identities, raw: pd.DataFrame, side: str, first_id: int
+    rng: np.random.Generator, who: Surrogates, raw: pd.DataFrame, side: str, first_id: int
 ) -> pd.DataFrame:
     """One side's records about people who do not exist, dates moved, numbers and order drawn anew."""
     typed = pd.DataFrame({**raw, **write_names(who, raw)})
