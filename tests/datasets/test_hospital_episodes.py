@@ -79,6 +79,7 @@ def test_there_are_about_80_000_stays_of_45_000_people(he, raw):
     assert len(raw["patients"]) == 45_000
     assert len(he.patients) > 44_800  # the only stay of a few had not finished
     assert set(he.patients["patient_id"]) == set(he.episodes["patient_id"])
+    assert len(he.episodes) == len(raw["episodes"])  # nothing had to be left out
 
 
 def test_stays_lengthen_with_age_emergency_and_long_term_conditions(first):
@@ -450,7 +451,7 @@ def test_who_is_who_is_only_in_the_sealed_layer(he, sealed):
     linked = sealed.extract_truth.merge(
         sealed.episodes.drop_duplicates("episode_id"), on=["episode_id", "patient_id"]
     )
-    assert len(linked) == len(sealed.extract)
+    assert len(linked) >= 0.995 * len(sealed.extract)  # an episode that cannot be hidden is left out
     joined = linked.merge(sealed.extract, on="extract_row", suffixes=("", "_extract"))
     assert (joined["admission_method"] == joined["admission_method_extract"]).all()
 

@@ -51,42 +51,8 @@ ETHNIC_GROUPS = {"White": "ABC", "Mixed": "DEFG", "Asian": "HJKL", "Black": "MNP
 NOT_KNOWN = "Not known"
 TOTAL = "Total"
 
-# Four areas with postcode letters that no town has. Names are made up; likeness to a place is an accident.
-AREAS = ["Tarnwick", "Ridlow", "Wrenmoor", "Skerrow"]
-LETTERS = ["TK", "RK", "WK", "SV"]
-AREA_SHARE = [0.38, 0.33, 0.25, 0.04]
-HOSPITALS = [
-    "Tarnwick Royal Infirmary",
-    "Ridlow General Hospital",
-    "Wrenmoor District Hospital",
-    "Skerrow Cottage Hospital",
-]
-PRIORY = "Hollin Priory"
-TOWNS = [
-    [
-        "Tarnwick",
-        "Aldermarsh",
-        "Copperbeck",
-        "Fennacre",
-        "Great Hexlow",
-        "Little Hexlow",
-        "Oxmere",
-        "Pellworth",
-    ],
-    ["Ridlow", "Bramscote Vale", "Cawthwick", "Dunmere", "Eskerby", "Millgarth", PRIORY],
-    ["Wrenmoor", "Kestrel Cross", "Lammerford", "Netherquay", "Stonegarth", "Yarrowdale"],
-    ["Skerrow", "St Orran"],
-]
-WARDS = """
-Abbey Bridge Castle Chapel Church Common Cross Eastgate Ferry Forge Grange Green Hall Harbour Heath
-Hill Market Meadow Mill Moor Northgate Orchard Park Quarry Riverside School Southgate Station Tower
-Weir Westgate Wharf Wood
-"""
-BANK_HOLIDAYS = """
-2023-04-07 2023-04-10 2023-05-01 2023-05-08 2023-05-29 2023-08-28 2023-12-25 2023-12-26 2024-01-01
-2024-03-29 2024-04-01 2024-05-06 2024-05-27 2024-08-26 2024-12-25 2024-12-26 2025-01-01 2025-04-18
-2025-04-21 2025-05-05 2025-05-26 2025-08-25 2025-12-25 2025-12-26 2026-01-01
-"""
+AREAS, LETTERS, HOSPITALS = (TRUTH["places"][name] for name in ("areas", "letters", "hospitals"))
+PRIORY = TRUTH["places"]["priory"]
 FIRST_DAY, LAST_DAY = (np.datetime64(TRUTH["window"][end]) for end in ("first", "last"))
 DAYS = pd.date_range(FIRST_DAY, LAST_DAY, unit="us")
 END = len(DAYS) * 1440  # minutes
@@ -98,14 +64,14 @@ A_DAY, A_YEAR = 1440, 365 * 1440
 
 def make_places(streams: Streams) -> pd.DataFrame:
     """One row a ward, which is one postcode sector: town, area, residents, mean deprivation decile."""
-    rng = streams.world("places")
+    truth, rng = TRUTH["places"], streams.world("places")
     rows = []
-    for area, towns in enumerate(TOWNS):
+    for area, towns in enumerate(truth["towns"]):
         for district, town in enumerate(towns, start=1):
             wards = 1 if town == PRIORY else (6 if district == 1 and area < 3 else 3)
-            town_decile = np.clip(rng.normal([4.6, 4.2, 6.4, 6.8][area], 1.2), 2.0, 9.0)
+            town_decile = np.clip(rng.normal(truth["decile"][area], 1.2), 2.0, 9.0)
             town_size = 2.2 if district == 1 else 1.0
-            names = rng.choice(WARDS.split(), wards, replace=False)
+            names = rng.choice(truth["wards"].split(), wards, replace=False)
             for ward, sector in zip(names, sorted(rng.choice(10, wards, replace=False)), strict=True):
                 size = town_size * rng.gamma(12.0, 1 / 12) / wards
                 decile = np.clip(town_decile + rng.normal(0, 1.1), 1.3, 9.7)
@@ -113,7 +79,7 @@ def make_places(streams: Streams) -> pd.DataFrame:
                 rows.append((code, town if wards == 1 else f"{ward}", town, area, size, decile))
     places = pd.DataFrame(rows, columns=["postcode_sector", "ward", "town", "area", "size", "decile"])
     places["share"] = places["size"] / places.groupby("area")["size"].transform("sum")
-    places["share"] *= np.array(AREA_SHARE)[places["area"]]
+    places["share"] *= np.array(truth["share"])[places["area"]]
     priory = (places["town"] == PRIORY).to_numpy()
     places.loc[~priory, "share"] *= (1 - TRUTH["week2"]["priory_share"]) / places.loc[~priory, "share"].sum()
     places.loc[priory, "share"] = TRUTH["week2"]["priory_share"]
@@ -125,17 +91,15 @@ def make_places(streams: Streams) -> pd.DataFrame:
 
 def day_weights(method: int, winter: float) -> Floats:
     """How likely each day of the window is, for one way of admission and one strength of winter."""
-    weekday, month = DAYS.day_of_week.to_numpy(), DAYS.month.to_numpy()
-    planned = np.array([1.08, 1.12, 1.10, 1.05, 0.85, 0.10, 0.03])
-    by_weekday = {
-        EMERGENCY: np.array([1.10, 1.02, 1.0, 1.0, 1.02, 0.93, 0.93]),
-        MATERNITY: np.array([1.02, 1.05, 1.05, 1.05, 1.03, 0.92, 0.88]),
-    }
-    weights = by_weekday.get(method, planned)[weekday] * np.exp(winter * np.cos((month - 1) * np.pi / 6))
-    if method in (ELECTIVE, DAY_CASE):
-        weights = np.where(DAYS.isin(pd.to_datetime(BANK_HOLIDAYS.split())), 0.03, 1.0) * weights
-        weights *= np.where(month == 12, 0.86, 1.0)
-    weights = weights * (1 + 0.02 * np.arange(len(DAYS)) / 365)  # a little more each year
+    truth, month = TRUTH["calendar"], DAYS.month.to_numpy()
+    kind = {EMERGENCY: "emergency", MATERNITY: "maternity"}.get(method, "planned")
+    weights = np.array(truth[kind])[DAYS.day_of_week.to_numpy()]
+    weights = weights * np.exp(winter * np.cos((month - 1) * np.pi / 6))
+    if kind == "planned":
+        closed = DAYS.isin(pd.to_datetime(truth["bank_holidays"].split()))
+        weights = np.where(closed, truth["planned_on_bank_holiday"], 1.0) * weights
+        weights *= np.where(month == 12, truth["planned_in_december"], 1.0)
+    weights = weights * (1 + truth["growth"] * np.arange(len(DAYS)) / 365)
     return weights / weights.sum()
 
 
