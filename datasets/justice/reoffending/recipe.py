@@ -79,6 +79,14 @@ SUPERVISION_ENDS = ["Ran its course", "Breach", "New charge", "Still open"]
 UNKNOWN_AGE = 99
 TOTAL = "Total"
 
+# Columns of raw people that are published, as they are or after protection: no name, birthday, date or place.
+FOR_PUBLISHING = [
+    "person_number", "cohort", "area", "age_band", "sex", "deprivation_decile", "months_in_area",
+    "index_offence", "sentence_type", "custody_length", "previous_offences", "previous_band",
+    "age_at_first_conviction", "housing", "employment", "drug_need", "alcohol_need", "service_score",
+    "programme_offer", "programme_started", "programme_sessions", "review_score", "supervision_ended",
+]  # fmt: skip
+
 
 # --- the world: the same for every layer --------------------------------------------------------
 
@@ -712,11 +720,10 @@ def protect_people(cohort: pd.DataFrame, rule: PeopleRule) -> pd.DataFrame:
 
 
 def cohorts_of(raw: RawTables) -> Iterator[pd.DataFrame]:
-    """Raw people with outcomes and truth beside them, one cohort at a time."""
+    """Raw people without their names, outcomes and truth beside them, one cohort at a time."""
     waiting = pd.DataFrame()
-    for people, outcomes, truth in zip(
-        *(raw.batches(name) for name in ("people", "outcomes", "truth")), strict=True
-    ):
+    parts = (raw.batches("people", FOR_PUBLISHING), raw.batches("outcomes"), raw.batches("truth"))
+    for people, outcomes, truth in zip(*parts, strict=True):
         rest = [table.drop(columns="person_number") for table in (outcomes, truth)]
         block = pd.concat([people, *rest], axis=1)
         waiting = block if waiting.empty else pd.concat([waiting, block], ignore_index=True)
