@@ -521,7 +521,9 @@ def generate(streams: Streams, rows: int) -> Iterator[Chunk]:
         for size in np.diff(np.linspace(0, number, 2 + (number - 1) // LARGEST_PART).astype(int)):
             rng = streams.rng("searches", part)
             events = make_events(rng, world, month, int(size))
-            frame = record(rng, world, events, share_reviewed=TRUTH["recording"]["reviewed"] / rows)
+            frame = record(
+                rng, world, events, share_reviewed=TRUTH["recording"]["reviewed"] / max(rows, ROWS)
+            )
             yield {"searches": frame.assign(part=part, half_year=half_year(frame["month"]))}
             part += 1
 
