@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from civicml.datasets.attacks import link, single_out
+from civicml.datasets.attacks import BeforeAndAfter, link, single_out
 from civicml.errors import CivicmlError
 
 EPISODES = pd.DataFrame(
@@ -52,6 +52,14 @@ def test_a_blank_fits_anything():
     nothing = NEWSPAPER.assign(aged=pd.array([None] * 3, dtype="Int16"), gender=None)
     assert link(nothing, EPISODES, ON).claimed == 0
     assert link(nothing, EPISODES, ON).fitting == 3
+
+
+def test_an_attack_before_and_after_is_told_in_three_lines():
+    both = BeforeAndAfter(single_out(EPISODES, ["age", "sex"]), single_out(EPISODES, ["sex"]))
+    assert both.fell_by == pytest.approx(0.2)
+    assert repr(both).splitlines() == [
+        f"Before: {both.before}", f"After: {both.after}", "Success fell from 20.0% to 0.0%.",
+    ]  # fmt: skip
 
 
 def test_nobody_is_found_in_an_empty_table_and_no_newspaper_finds_nobody():

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from civicml.datasets.anonymity import anonymity, class_sizes, classes, k_anonymity, l_diversity, t_closeness
+from civicml.datasets.anonymity import (
+    class_sizes,
+    classes,
+    k_anonymity,
+    l_diversity,
+    measure_anonymity,
+    t_closeness,
+)
 from civicml.datasets.attacks import linkage_risk, singled_out
 from civicml.datasets.generalising import (
     Hierarchy,
@@ -76,13 +83,13 @@ PEOPLE = people(
 
 
 def test_the_table_says_how_well_it_hides_people():
-    found = anonymity(PEOPLE, ["sex"], ["ill"])
+    found = measure_anonymity(PEOPLE, ["sex"], ["ill"])
     assert (found.rows, found.classes, found.k, found.alone) == (7, 2, 3, 0)
     assert found.l == {"ill": 2}
     assert found.entropy_l["ill"] == pytest.approx(1.8898815748423097)  # 3 / 4 ** (1 / 3)
     assert str(found) == ("7 people in 2 classes; k = 3; 0 alone.\nill: l = 2 (by entropy 1.89), t = 0.24.")
     assert classes(PEOPLE, ["sex"]).to_dict("list") == {"sex": ["M", "F"], "people": [3, 4]}
-    nobody = anonymity(PEOPLE[:0], ["sex"], ["ill"])
+    nobody = measure_anonymity(PEOPLE[:0], ["sex"], ["ill"])
     assert (nobody.k, nobody.classes, nobody.l["ill"], nobody.t["ill"]) == (0, 0, 0, 0)
 
 

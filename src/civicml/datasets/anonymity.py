@@ -1,7 +1,8 @@
 """How well people in a table hide among each other: k-anonymity, l-diversity, t-closeness.
 
 Computed the way pyCANON documents them (Sáinz-Pardo Díaz and López García, *Scientific Data*, 2022), and the
-same as pyCANON 1.3.6 on shared tables; a blank counts as a value of its own. Knows frames; must not know rules, datasets or how a table was protected.
+same as pyCANON 1.3.6 on shared tables; a blank counts as a value of its own. Knows frames; must not know
+rules, datasets or how a table was protected.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ _CELLS_AT_ONCE = 20_000_000
 """Of a table of classes by sensitive values: 160 MB as float64."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Anonymity:
     """How well a table hides the people in it; ``str()`` is a paragraph for a report.
 
@@ -41,6 +42,9 @@ class Anonymity:
     entropy_l: dict[str, float]
     t: dict[str, float]
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         lines = [f"{self.rows:,} people in {self.classes:,} classes; k = {self.k}; {self.alone:,} alone."]
         lines += [
@@ -50,7 +54,7 @@ class Anonymity:
         return "\n".join(lines)
 
 
-def anonymity(
+def measure_anonymity(
     frame: pd.DataFrame, quasi_identifiers: Sequence[str], sensitive: Sequence[str] = ()
 ) -> Anonymity:
     """Measure everything at once: k, and l and t of each `sensitive` column.

@@ -6,7 +6,7 @@ must not know rules or how a table was protected.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from civicml.errors import CivicmlError
 _NONE = -1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SinglingOut:
     """How an intruder fares who knows some columns of somebody and looks for that row; ``str()`` says it.
 
@@ -39,6 +39,9 @@ class SinglingOut:
         """The share of rows found alone."""
         return self.alone / self.rows if self.rows else 0.0
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         return (
             f"Knowing {', '.join(self.known)}: {self.alone:,} of {self.rows:,} rows ({self.success:.1%}) are "
@@ -46,7 +49,7 @@ class SinglingOut:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Linkage:
     """What joining a table with another one gave; ``str()`` says it.
 
@@ -72,12 +75,44 @@ class Linkage:
         """The share of claims that are right; ``None`` if nothing was claimed or nobody can tell."""
         return self.right / self.claimed if self.claimed and self.right is not None else None
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         told = "" if self.right is None else f", {self.right:,} of them rightly"
         return (
             f"{self.fitting:,} of {self.rows:,} people fit some row; "
             f"{self.claimed:,} ({self.success:.1%}) fit exactly one{told}."
         )
+
+
+class Outcome(Protocol):
+    """What an attack gave: a share of success, and a sentence."""
+
+    @property
+    def success(self) -> float:
+        """The share that the intruder found, claimed or recovered, 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class BeforeAndAfter:
+    """One attack on a table as it was and on what is published of it; ``str()`` is three lines."""
+
+    before: Outcome
+    after: Outcome
+
+    @property
+    def fell_by(self) -> float:
+        """How much the success fell, in shares: 1 is from always to never."""
+        return self.before.success - self.after.success
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        fell = f"Success fell from {self.before.success:.1%} to {self.after.success:.1%}."
+        return f"Before: {self.before}\nAfter: {self.after}\n{fell}"
 
 
 def single_out(frame: pd.DataFrame, known: Sequence[str]) -> SinglingOut:

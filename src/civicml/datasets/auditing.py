@@ -39,7 +39,7 @@ class Knowledge:
     round_to: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Audit:
     """What an intruder can know of each suppressed cell of a table; ``str()`` says it.
 
@@ -59,13 +59,16 @@ class Audit:
         """How many suppressed cells are known to within less than `width`."""
         return int((self.cells["high"] - self.cells["low"] < width).sum())
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         number = len(self.cells)
         share = self.exact / number if number else 0.0
         return f"{self.exact:,} of {number:,} suppressed cells ({share:.1%}) can be worked out exactly."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recovery:
     """What came of an attack on suppressed cells; ``str()`` says it.
 
@@ -83,6 +86,9 @@ class Recovery:
     def success(self) -> float:
         """The share of suppressed cells whose true count was recovered."""
         return self.right / self.suppressed if self.suppressed else 0.0
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return (

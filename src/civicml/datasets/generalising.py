@@ -52,7 +52,7 @@ class Hierarchy:
         return [level.name for level in self.levels]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Generalised:
     """What :func:`least_generalisation` chose; ``str()`` says it.
 
@@ -71,6 +71,9 @@ class Generalised:
     loss: float
     measured: int
     combinations: int
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         chosen = "; ".join(f"{column}: {level}" for column, level in self.levels.items())

@@ -25,7 +25,7 @@ _FEW = 5
 """Cells that are sooner looked at one by one than together."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Suppression:
     """A table after suppression; ``str()`` says what it took.
 
@@ -40,6 +40,9 @@ class Suppression:
     primary: Flags
     secondary: Flags
     hidden: float
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         return (
