@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 KINDS = {"trunk": BLUE, "local": GREEN, "school": PURPLE, "night": RED, "park and ride": ORANGE}
+KNOWN = "hours with a bus and a count"
 LATE = 359  # seconds; a bus is on time from a minute early to 5:59 late
 
 Tables = Mapping[str, pd.DataFrame]
@@ -23,6 +24,7 @@ def draw(tables: Tables) -> tuple[Figure, str]:
         (the_works, {"departures", "events"}),
         (the_delays, {"departures", "routes"}),
     ]
+    tables = {**tables, KNOWN: known(tables["boardings"])} if "boardings" in tables else tables
     able = [panel for panel, needs in panels if needs <= set(tables)]
     figure = Figure(figsize=(11, 7), layout="constrained")
     rows = 2 if len(able) > 3 else 1
@@ -33,9 +35,9 @@ def draw(tables: Tables) -> tuple[Figure, str]:
     return figure, " ".join(words)
 
 
-def known(tables: Tables) -> pd.DataFrame:
+def known(boardings: pd.DataFrame) -> pd.DataFrame:
     """Hours with a bus and a count, each once."""
-    rows = tables["boardings"].drop_duplicates(["route_id", "hour_start_utc"])
+    rows = boardings.drop_duplicates(["route_id", "hour_start_utc"])
     rows = rows[(rows["timetabled"] > 0) & rows["boardings"].notna()]
     return rows.assign(
         boardings=rows["boardings"].astype(float),
@@ -55,7 +57,7 @@ def label(axis: Axes, title: str, across: str, up: str) -> None:
 
 def the_day(axis: Axes, tables: Tables) -> str:
     """Passengers by hour on the three kinds of day."""
-    rows = known(tables)
+    rows = tables[KNOWN]
     service = rows["date"].map(tables["calendar"].set_index("date")["service"].astype(str))
     each = rows.groupby([service, "date", "hour"])["boardings"].sum().groupby(level=[0, 2]).mean()
     for name, colour in (("weekday", BLUE), ("saturday", ORANGE), ("sunday", GREEN)):
@@ -71,7 +73,7 @@ def the_day(axis: Axes, tables: Tables) -> str:
 
 def two_years(axis: Axes, tables: Tables) -> str:
     """Passengers of each week."""
-    rows = known(tables)
+    rows = tables[KNOWN]
     daily = rows.groupby("date")["boardings"].sum()
     weekly = daily.resample("W-MON", label="left", closed="left").mean() / 1_000
     axis.plot(weekly.index[:-1], weekly.iloc[:-1], color=BLUE)
@@ -90,7 +92,7 @@ def two_years(axis: Axes, tables: Tables) -> str:
 def the_rain(axis: Axes, tables: Tables) -> str:
     """What rain does to commuters and to everybody else, against the same hours without rain."""
     weather = tables["weather"].set_index("hour_start_utc")["rain_mm"]
-    rows = known(tables)
+    rows = tables[KNOWN]
     total = rows.groupby("hour_start_utc").agg(boardings=("boardings", "sum"), hour=("hour", "first"))
     total["weekday"] = rows.groupby("hour_start_utc")["date"].first().dt.day_of_week
     total["rain"] = pd.cut(
@@ -128,7 +130,7 @@ def the_rain(axis: Axes, tables: Tables) -> str:
 
 def last_week(axis: Axes, tables: Tables) -> str:
     """How good the same hour of last week is as a forecast."""
-    rows = known(tables)[["route_id", "hour_start", "hour", "boardings"]]
+    rows = tables[KNOWN][["route_id", "hour_start", "hour", "boardings"]]
     before = rows.assign(hour_start=rows["hour_start"] + pd.Timedelta(days=7))
     both = rows.merge(before, on=["route_id", "hour_start"], suffixes=("", "_before"))
     miss = (both["boardings"] - both["boardings_before"]).abs().groupby(both["hour"]).mean()

@@ -141,7 +141,7 @@ def make_hours(streams: Streams, *, sealed: bool) -> Hours:
 def make_weather(rng: np.random.Generator, clock: pd.DatetimeIndex) -> pd.DataFrame:
     """What was measured each hour, and what was forecast at six the evening before."""
     truth, number = TRUTH["weather"], len(clock)
-    season = np.cos(2 * np.pi * (clock.dayofyear.to_numpy() - 200) / 365.25)
+    season = np.cos(2 * np.pi * (clock.day_of_year.to_numpy() - 200) / 365.25)
     daily = -np.cos(2 * np.pi * (clock.hour.to_numpy() - 3) / 24)
     temperature = 10.3 + 6.6 * season + (2.0 + 1.4 * season) * daily + wander(rng, number, 0.985) * 2.8
     front = 0.75 * wander(rng, number, 0.96) + 0.66 * wander(rng, number, 0.6)
@@ -302,7 +302,7 @@ def kick_offs(rng: np.random.Generator) -> list[pd.Timestamp]:
     found = []
     for saturday in saturdays[1::2]:
         evening = rng.random() < 0.2
-        found.append(saturday + (pd.Timedelta("3d19:45:00") if evening else pd.Timedelta("15:00:00")))
+        found.append(saturday + (pd.Timedelta("3D19:45:00") if evening else pd.Timedelta("15:00:00")))
     return found
 
 
