@@ -35,7 +35,9 @@ ROWS = 60_000
 TRUTH = read_truth(__file__)
 TARGETS = {name: figure.value for name, figure in read_figures(__file__).items()}
 BLOCK = 200_000  # cases made at a time
-FIRST_ID = {False: 1_000_001, True: 60_000_001}  # other numbers in the sealed layer
+# Numbers of three tables, and of the sealed layer, have nothing in common.
+FIRST_ID = {"cases": 1_000_001, "police": 20_000_001, "court": 40_000_001}
+SEALED_FROM = 100_000_000
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -618,17 +620,16 @@ def press_reports(rng: np.random.Generator, who: Surrogates, cases: pd.DataFrame
 QUARTER_ENDS = pd.date_range(FIRST, LAST, freq="QE")
 COUNTED_FROM = 4  # caseload begins in 2019: at first, cases from before the window are missing
 AGED_FROM = 7  # open_by_age begins with the last quarter of 2019
-LINK_COLUMNS = ["given_name", "middle_name", "family_name", "date_of_birth", "sex", "postcode"]
 
 
 def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
     """Yield the published tables: an analysis table without names, two sides with other people's names."""
     counts, aged, total = np.zeros(count_shape(), dtype=np.int64), np.zeros(aged_shape(), dtype=np.int64), 0
-    first = FIRST_ID[streams.sealed]
+    first = {table: number + streams.sealed * SEALED_FROM for table, number in FIRST_ID.items()}
     for block, batch in enumerate(raw.batches("cases")):
         rng = streams.rng("published cases", block)
         protected = enforce(batch, rules.people)
-        cases = published_cases(rng, protected.frame, first + total)
+        cases = published_cases(rng, protected.frame, first["cases"] + total)
         total += len(batch)
         yield {"cases": cases}
         if block == 0:
@@ -641,15 +642,11 @@ def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
         done = 0
         for block, batch in enumerate(raw.batches(f"{side}_records")):
             rng = streams.rng("published", side, block)
-            records = published_records(
-                rng, who, batch, side, first + (0 if side == "police" else 30_000_000) + done
-            )
+            records = published_records(rng, who, batch, side, first[side] + done)
             done += len(batch)
-            yield {f"{side}_records": records[[c for c in records if c not in HIDDEN]]}
+            yield {f"{side}_records": records.drop(columns=HIDDEN)}
             if streams.sealed or block == 0:
-                kept.append(
-                    records[[*HIDDEN, f"{side}_case_id", "family_name", "date_of_birth", "given_name"]]
-                )
+                kept.append(records[[*HIDDEN, f"{side}_case_id", "family_name", "date_of_birth"]])
     police, court = (pd.concat(kept, ignore_index=True) for kept in sides.values())
     yield {"reviewed_pairs": reviewed_pairs(streams.rng("reviews"), police, court)}
     if streams.sealed:
@@ -737,19 +734,15 @@ def published_records(
     moved = [c for c in typed if c.endswith("_date")]
     for column in moved:
         typed[column] = typed[column] + days
-    return typed.sort_values(
-        [moved[0] if side == "court" else "charge_date", f"{side}_case_id"], ignore_index=True
-    )
+    when = "first_hearing_date" if side == "court" else "charge_date"
+    return typed.sort_values([when, f"{side}_case_id"], ignore_index=True)
 
 
 def true_links(police: pd.DataFrame, court: pd.DataFrame) -> pd.DataFrame:
     """Every pair of records that are about the same case: the truth."""
-    pairs = police[["police_case_id", "case_number"]].merge(
-        court[["court_case_id", "case_number"]], on="case_number"
-    )
-    return pairs[["police_case_id", "court_case_id"]].sort_values(
-        ["police_case_id", "court_case_id"], ignore_index=True
-    )
+    ids = ["police_case_id", "court_case_id"]
+    pairs = police.merge(court, on="case_number", suffixes=("", "_court"))[ids]
+    return pairs.sort_values(ids, ignore_index=True)
 
 
 def reviewed_pairs(rng: np.random.Generator, police: pd.DataFrame, court: pd.DataFrame) -> pd.DataFrame:
@@ -759,20 +752,10 @@ def reviewed_pairs(rng: np.random.Generator, police: pd.DataFrame, court: pd.Dat
     police = police.iloc[np.sort(rng.permutation(len(police))[:few])]
     columns = ["case_number", "person", "family", "family_name", "date_of_birth"]
     ours, theirs = police[[*columns, "police_case_id"]], court[[*columns, "court_case_id"]]
-    wanted = {
-        "case_number": truth["true_share"],
-        "person": 0.17,
-        "family": 0.13,
-        "date_of_birth": 0.10,
-        "family_name": 0.10,
-    }
     parts = []
-    for column, share in wanted.items():
-        pairs = (
-            ours.dropna(subset=[column])
-            .drop_duplicates(column)
-            .merge(theirs, on=column, suffixes=("", "_court"))
-        )
+    for column, share in truth["pairs_alike_in"].items():
+        one_of_each = ours.dropna(subset=[column]).drop_duplicates(column)
+        pairs = one_of_each.merge(theirs, on=column, suffixes=("", "_court"))
         if column != "case_number":
             pairs = pairs[pairs["case_number"] != pairs["case_number_court"]]
         if column == "family":
@@ -825,10 +808,8 @@ def march_delivery(rng: np.random.Generator, cases: pd.DataFrame, *, sealed: boo
     )
     text.loc[some(truth["blank_court_type"]), "court_type"] = ""
     odd = some(truth["status_case"])
-    text.loc[odd, "status"] = [
-        f"{s} " if d else s.upper()
-        for s, d in zip(text.loc[odd, "status"], rng.random(odd.sum()) < 0.5, strict=True)
-    ]
+    statuses = text.loc[odd, "status"]
+    text.loc[odd, "status"] = np.where(rng.random(len(statuses)) < 0.5, statuses + " ", statuses.str.upper())
     twice = np.repeat(np.arange(len(text)), 1 + some(truth["doubled_rows"]))
     renamed = truth["renamed_column"]
     return text.iloc[twice].rename(columns={renamed["from"]: renamed["to"]}).fillna("").reset_index(drop=True)
@@ -862,10 +843,8 @@ def places(column: pd.Series, values: list[str]) -> Ints:
 def crown_days(raw: pd.DataFrame) -> tuple[pd.DataFrame, Ints, Ints]:
     """The Crown Court's cases, and the days on which each was received and completed."""
     crown = raw[(raw["court_type"] == COURT_TYPES[CROWN]).to_numpy()]
-    received, completed = (
-        (crown[c].to_numpy() - FIRST).astype("timedelta64[D]").astype(np.int64)
-        for c in ("received", "completed")
-    )
+    days = crown[["received", "completed"]].to_numpy().T - FIRST
+    received, completed = days.astype("timedelta64[D]").astype(np.int64)
     return crown, received, np.where(crown["completed"].isna(), NEVER, completed)
 
 
@@ -905,10 +884,7 @@ def count_ages(raw: pd.DataFrame) -> Ints:
 def quarters(number: Ints) -> dict[str, Any]:
     """Year and quarter columns."""
     ends = QUARTER_ENDS[number]
-    return {
-        "year": np.asarray(ends.year),
-        "quarter": coded(np.asarray(ends.quarter) - 1, QUARTERS),
-    }
+    return {"year": np.asarray(ends.year), "quarter": coded(np.asarray(ends.quarter) - 1, QUARTERS)}
 
 
 def caseload(counts: Ints, rules: Rules) -> pd.DataFrame:
@@ -933,9 +909,8 @@ def caseload(counts: Ints, rules: Rules) -> pd.DataFrame:
 def open_by_age(counts: Ints, rules: Rules) -> pd.DataFrame:
     """Open cases by age in the layout of the official file, with its totals among the parts."""
     counts = np.concatenate([counts.sum(axis=2, keepdims=True), counts], axis=2)  # England and Wales first
-    ages = np.concatenate(
-        [counts[..., :-1], counts.sum(-1, keepdims=True), counts[..., :-1].sum(-1, keepdims=True)], -1
-    )
+    known = counts[..., :-1]
+    ages = np.concatenate([known, counts.sum(-1, keepdims=True), known.sum(-1, keepdims=True)], axis=-1)
     areas, names = [EVERYWHERE, *REGIONS], [*BANDS, TOTAL, VALID]
     by_offence = np.concatenate([ages.sum(axis=(1, 3))[:, :, None], ages.sum(axis=1)], axis=2)
     by_type = ages.sum(axis=3)
