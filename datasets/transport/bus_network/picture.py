@@ -19,7 +19,7 @@ def draw(tables: Tables) -> tuple[Figure, str]:
     panels = [
         (the_day, {"boardings", "calendar"}),
         (two_years, {"boardings"}),
-        (the_rain, {"boardings", "weather"}),
+        (the_rain, {"boardings", "weather", "calendar"}),
         (last_week, {"boardings"}),
         (the_works, {"departures", "events"}),
         (the_delays, {"departures", "routes"}),
@@ -66,9 +66,10 @@ def the_day(axis: Axes, tables: Tables) -> str:
         hour = {"weekday": 17, "saturday": 12, "sunday": 14}[name]
         where = {"color": colour, "fontsize": 8, "xytext": (2, 4), "textcoords": "offset points"}
         axis.annotate(name, (hour, line[hour]), **where)
+    axis.set_xticks(range(6, 24, 3))
     label(axis, "Weekdays have two peaks, weekends one", "hour of the day", "passengers an hour, all routes")
     weekday, sunday = each["weekday"][8], each["sunday"][8]
-    return f"Between eight and nine {weekday:,.0f} passengers get on on a weekday, {sunday:,.0f} on a Sunday."
+    return f"On a weekday {weekday:,.0f} passengers get on between eight and nine, on a Sunday {sunday:,.0f}."
 
 
 def two_years(axis: Axes, tables: Tables) -> str:
@@ -99,32 +100,34 @@ def the_rain(axis: Axes, tables: Tables) -> str:
         weather.reindex(total.index), [-1, 0, 0.5, 2, 100], labels=["none", "to 0.5", "to 2", "more"]
     )
     total["month"] = total.index.month
-    workday, same = total["weekday"] < 5, ["month", "weekday", "hour"]
+    school = tables["calendar"].set_index("date")["school_day"]
+    total["school"] = rows.groupby("hour_start_utc")["date"].first().map(school).astype(bool)
+    same = ["month", "weekday", "hour"]
     change = {}
     for name, colour, chosen in (
-        ("at 7 and 8 on weekdays", BLUE, workday & total["hour"].isin([7, 8])),
+        ("at 7 and 8, school days", BLUE, total["school"] & total["hour"].isin([7, 8])),
         ("from 10 to 15, all days", ORANGE, total["hour"].between(10, 15)),
     ):
         part = total[chosen]
-        usual = part[part["rain"] == "none"].groupby(same)["boardings"].mean()
+        usual = part[part["rain"] == "none"].groupby(same)["boardings"].median()
         against = part["boardings"] / pd.MultiIndex.from_frame(part[same]).map(usual)
-        means = (against.groupby(part["rain"], observed=True).mean() - 1) * 100
+        means = (against.groupby(part["rain"], observed=True).median() - 1) * 100
         change[name] = means.iloc[-1]
         axis.plot(range(len(means)), means, color=colour, marker="o")
-        axis.annotate(name, (len(means) - 1.6, means.iloc[-2:].mean()), color=colour, fontsize=8, ha="right",
-                      xytext=(0, 4), textcoords="offset points")  # fmt: skip
+        place = {"color": colour, "fontsize": 8, "ha": "center", "textcoords": "offset points"}
+        axis.annotate(name, (2, means.iloc[2]), xytext=(-35, 14 if colour == BLUE else -14), **place)
     axis.axhline(0, color="grey", linewidth=0.6)
     axis.set_xticks(range(4), ["none", "to 0.5", "to 2", "more"])
     label(
         axis,
-        "Rain keeps shoppers at home, not commuters",
+        "Rain keeps shoppers at home",
         "rain in the hour, mm",
         "passengers, % more or fewer",
     )
     peak, day = change.values()
     return (
         f"Against dry hours of the same month and weekday, more than 2 mm of rain means {peak:+.0f}% "
-        f"passengers in the morning rush and {day:+.0f}% in the middle of the day."
+        f"passengers in the morning rush of school days and {day:+.0f}% in the middle of the day."
     )
 
 
