@@ -70,7 +70,8 @@ frame = pd.read_csv(sys.argv[1], parse_dates=dates, low_memory=False)
 metadata = Metadata.detect_from_dataframes({"table": frame})
 for column in metadata.get_column_names(table_name="table"):
     if column not in dates:
-        number = pd.api.types.is_numeric_dtype(frame[column]) and not pd.api.types.is_bool_dtype(frame[column])
+        values = frame[column]
+        number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
         kind = "numerical" if number else "categorical"
         metadata.update_column(table_name="table", column_name=column, sdtype=kind)
 metadata.remove_primary_key(table_name="table") if metadata.tables["table"].primary_key else None
