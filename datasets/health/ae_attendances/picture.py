@@ -42,7 +42,7 @@ def draw_months(axes: list[Axes], monthly: pd.DataFrame, *, single: bool) -> lis
     # What holds for the course's own tables need not hold for a few official months.
     titles = ["Three in five come to a major department", "Winter is hardest for major departments"]
     titles = titles if single else ["Attendances, by type of department", "The four-hour target"]
-    dress(axes[0], titles[0], "", "attendances a day (thousands)")
+    dress(axes[0], titles[0], "month", "attendances a day (thousands)")
     axes[0].set_ylim(bottom=0)
     dress(axes[1], titles[1], "", "within 4 hours (%)")
     axes[1].set_ylim(40, 102)
