@@ -44,7 +44,7 @@ def draw_months(axes: list[Axes], monthly: pd.DataFrame, *, single: bool) -> lis
     titles = titles if single else ["Attendances, by type of department", "The four-hour target"]
     dress(axes[0], titles[0], "month", "attendances a day (thousands)")
     axes[0].set_ylim(bottom=0)
-    dress(axes[1], titles[1], "", "within 4 hours (%)")
+    dress(axes[1], titles[1], "month", "within 4 hours (%)")
     axes[1].set_ylim(40, 102)
     for axis in axes[:2]:
         axis.tick_params(axis="x", rotation=30)
