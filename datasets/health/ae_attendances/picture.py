@@ -63,7 +63,7 @@ def draw_months(axes: list[Axes], monthly: pd.DataFrame, *, single: bool) -> lis
         )
     if not single:
         axes[2].plot(every.index, waits / 1e3, color=RED, marker=marker)
-        dress(axes[2], "Waits over 12 hours from the decision to admit", "", "patients (thousands)")
+        dress(axes[2], "Waits over 12 hours from the decision to admit", "month", "patients (thousands)")
         axes[2].set_ylim(bottom=0)
         axes[2].tick_params(axis="x", rotation=30)
         major = monthly.groupby("org_code", observed=True).sum(numeric_only=True)
