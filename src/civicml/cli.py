@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -345,14 +346,24 @@ def submit(
         print(f"  Not answered yet: {', '.join(receipt.unanswered)}. You may hand it in again.")
 
 
+class Runner(StrEnum):
+    """What may run notebooks."""
+
+    engine = "engine"
+    nbgrader = "nbgrader"
+
+
 @app.command()
-def grade(
+def grade(  # noqa: PLR0917 - options of a command
     week: WeekArgument,
     learner: OneLearnerOption = None,
     force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
     jobs: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes side by side; else one for each core, up to four.")
-    ] = min(os.cpu_count() or 1, 4),
+        int, typer.Option(min=1, max=64, help="Submissions side by side; else one for each core, up to four.")
+    ] = min(CORES, 4),
+    executor: Annotated[
+        Runner, typer.Option(help="What runs notebooks: the sandboxed engine, or nbgrader's own executor.")
+    ] = Runner.engine,
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
     """Collect what was handed in and grade what is new; stop it at any time and run it again."""
@@ -366,8 +377,11 @@ def grade(
             learner=learner and _who(learner),
             force=force,
             jobs=jobs,
+            executor=executor.value,
             report=report,
         )
+    if done.no_sandbox:
+        print(done.no_sandbox, file=sys.stderr)
     numbers = ("score", "late", "mark", "of")
     table = _table(
         f"{done.week.name}", "learner", "score", "late", "mark", "of", "state", "to note", numbers=numbers

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from civicml.assignment import NOTEBOOK, marking_of, read_notebook, solution_cells
-from civicml.autograder.grade import grade_submission
+from civicml.autograder.grade import LEARNER_VARIABLE, grade_submission
 from civicml.autograder.proof import Mark, Marks, Submission
 from civicml.autograder.settings import environment, logging_to, open_gradebook, read_settings
 from civicml.cohort import Cohort, init, release
-from civicml.cohort.grading import scratch_variables
+from civicml.cohort.kernels import variables
 from civicml.course import Course, Week
 from civicml.errors import CivicmlError
 
@@ -142,7 +142,8 @@ class _Desk:
     place: Path
     settings: "Config"
     assignment: str
-    variables: Mapping[str, str]
+    cohort: Path
+    course: Path
 
 
 _desks: list[_Desk] = []
@@ -154,8 +155,7 @@ def _enter(cohort: Path, course: Path, assignment: str) -> None:
     # Beside the cohort, so that relative paths in it hold.
     place = cohort.with_name(f"{cohort.name}-{os.getpid()}")
     shutil.copytree(cohort, place, ignore=lambda folder, names: _NOT_COPIED if Path(folder) == cohort else ())
-    variables = {"CIVICML_COHORT": str(cohort), "CIVICML_COURSE": str(course)}
-    _desks.append(_Desk(place, read_settings(place), assignment, variables))
+    _desks.append(_Desk(place, read_settings(place), assignment, cohort, course))
 
 
 def _grade(notebook: str) -> Marks:
@@ -170,8 +170,8 @@ def _grade(notebook: str) -> Marks:
     ):
         with open_gradebook(desk.settings) as gradebook:
             gradebook.update_or_create_student(learner)
-        variables = scratch_variables(Path(scratch)) | {**desk.variables, "CIVICML_LEARNER": learner}
-        outcome = grade_submission(desk.settings, desk.assignment, learner, variables)
+        around = variables(desk.cohort, desk.course, Path(scratch)) | {LEARNER_VARIABLE: learner}
+        outcome = grade_submission(desk.settings, desk.assignment, learner, around)
         return _read_marks(desk, learner, outcome.problem)
 
 

@@ -31,7 +31,7 @@ class Limits:
     """Kept of one cell's outputs."""
     outputs: int = 100
     """Displays kept of one cell."""
-    notebook_bytes: int = 50 * MEGABYTE
+    notebook_bytes: int = 20 * MEGABYTE
     """A larger file is not opened."""
     cells: int = 1000
     restarts: int = 3

@@ -10,7 +10,7 @@ from pathlib import Path
 from civicml.autograder.limits import Settings
 from civicml.autograder.script import Script
 from civicml.course import COURSE_FILE
-from civicml.datasets.building import built
+from civicml.datasets.building import built, cache_directory
 from civicml.datasets.catalogue import KIT_FILE, all_datasets
 
 COURSE = "/srv/course"
@@ -18,6 +18,7 @@ TESTS_COURSE = "/srv/instructors"
 COHORT = "/srv/cohort"
 CACHE = "/srv/cache"
 STORE = "/srv/tracking/mlflow.db"
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1", "CIVICML_LEARNER": "learner"}
 
 
 def surround(
@@ -32,6 +33,8 @@ def surround(
         cohort: where the sealed tables are, if the lab's tests read any.
         store: an empty, prepared MLflow store (``mlflow.db``), copied for each submission.
     """
+    if not settings.sandbox:
+        return _in_the_open(settings, root, cohort, store)
     text = "\n".join(cell.source for cell in lab.cells)
     named = [data for data in all_datasets(root) if re.search(rf"""["']{re.escape(data.name)}["']""", text)]
     # A file that marks a kit; what is in it is not read, so the course file stands in for it.
@@ -49,21 +52,32 @@ def surround(
             tests[f"{COHORT}/sealed/{data.name}"] = cohort / "sealed" / data.name
     if store is not None:
         learners[STORE] = store
-    both = {"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1", "CIVICML_LEARNER": "learner"}
     whole = any(not data.in_kit for data in named)
     return replace(
         settings,
         show=(*settings.show, *((inside, str(path)) for inside, path in learners.items())),
         show_to_tests=(*settings.show_to_tests, *((inside, str(path)) for inside, path in tests.items())),
-        environment=tuple({**dict(settings.environment), **both, "CIVICML_COURSE": COURSE}.items()),
+        environment=tuple({**dict(settings.environment), **_QUIET, "CIVICML_COURSE": COURSE}.items()),
         tests_environment=tuple(
             {
                 **dict(settings.tests_environment),
-                **both,
+                **_QUIET,
                 "CIVICML_COURSE": TESTS_COURSE if whole else COURSE,
                 "CIVICML_CACHE": CACHE,
                 "CIVICML_COHORT": COHORT,
             }.items()
         ),
         store=STORE if store is not None else "",
+    )
+
+
+def _in_the_open(settings: Settings, root: Path, cohort: Path | None, store: Path | None) -> Settings:
+    """Without walls nothing is shown elsewhere: both sides are told where things lie on this machine."""
+    both = {**_QUIET, "CIVICML_COURSE": str(root), "CIVICML_CACHE": str(cache_directory())}
+    sealed = {} if cohort is None else {"CIVICML_COHORT": str(cohort)}
+    return replace(
+        settings,
+        environment=tuple({**dict(settings.environment), **both}.items()),
+        tests_environment=tuple({**dict(settings.tests_environment), **both, **sealed}.items()),
+        store=str(store) if store is not None else "",
     )

@@ -11,7 +11,7 @@ from civicml.assignment import NOTEBOOK
 from civicml.autograder.check import Check, check_notebook
 from civicml.autograder.settings import logging_to
 from civicml.cohort.directory import COHORT_FILE, Cohort, open_cohort
-from civicml.cohort.grading import scratch_variables
+from civicml.cohort.kernels import scratch_variables
 from civicml.course import find_root, load_course
 from civicml.errors import CivicmlError
 

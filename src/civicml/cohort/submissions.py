@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from civicml.assignment import NOTEBOOK, marking_of, read_notebook
 from civicml.autograder.canonical import canonicalise, unanswered
-from civicml.autograder.grade import LARGEST
+from civicml.autograder.limits import Limits
+from civicml.autograder.script import archive_kind
 from civicml.cohort.assignments import find_released
 from civicml.cohort.deadlines import deadlines
 from civicml.cohort.directory import LEARNERS_FILE, Cohort
@@ -25,6 +26,8 @@ from civicml.learner import valid_id
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+LARGEST = Limits().notebook_bytes
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def _read(notebook: Path) -> bytes:
         text = file.read(LARGEST + 1)
     if len(text) > LARGEST:
         raise CivicmlError(
-            f"'{notebook}' has more than {LARGEST // 1_000_000} MB. Clear the outputs (Kernel menu, "
+            f"'{notebook}' has more than {LARGEST >> 20} MB. Clear the outputs (Kernel menu, "
             "'Restart Kernel and Clear Outputs'), save it and hand it in again; nothing was handed in."
         )
     return text
@@ -161,6 +164,8 @@ def _parsed(text: bytes, notebook: Path, released: "NotebookNode", week: Week) -
     """Make sure that `text` is this week's lab; return the questions that were not answered."""
     import nbformat
 
+    if kind := archive_kind(text):
+        raise CivicmlError(f"'{notebook}' is {kind}, not a notebook. Nothing was handed in.")
     try:
         content = json.loads(text)
         own = nbformat.reads(json.dumps(content), as_version=4)  # type: ignore[no-untyped-call]
