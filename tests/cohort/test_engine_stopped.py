@@ -34,7 +34,7 @@ def workers_of(pid: int) -> list[str]:
     for lock in Path(tempfile.gettempdir()).glob("civicml-worker-*/.in-use"):
         for link in Path(f"/proc/{pid}/fd").glob("*"):
             try:
-                if os.readlink(link) == str(lock):
+                if link.readlink() == lock:
                     found.append(str(lock.parent))
             except OSError:
                 continue

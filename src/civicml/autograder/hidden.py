@@ -20,6 +20,7 @@ SHORTEST = 12
 """Letters and digits that a line needs before finding them elsewhere proves anything."""
 _STAND_IN = "# Hidden tests ran here."
 _REMOVED = "[This output was taken out: it showed the text of a hidden test.]"
+_LATER = "[Made after a hidden test had run, so it is not shown here. Run your notebook to see it.]"
 _LONGEST_MESSAGE = 600
 
 
@@ -32,11 +33,23 @@ class HideHiddenTests(NbGraderPreprocessor):  # type: ignore[misc]
         for cell in nb.cells:
             if cell.cell_type != "code":
                 continue
-            if BEGIN in cell.source and marking_of(cell).get("locked"):
+            if "civicml_message" in cell.metadata and marking_of(cell).get("grade"):
+                self._tell(cell)
+            elif cell.metadata.get("civicml_after_tests") and cell.outputs:
+                cell.outputs = [type(cell)(output_type="stream", name="stdout", text=_LATER)]
+            elif BEGIN in cell.source and marking_of(cell).get("locked"):
                 self._strip(cell, hidden)
             else:
                 cell.outputs = [_scrubbed(output, hidden) for output in cell.outputs]
         return nb, resources
+
+    def _tell(self, cell: NotebookNode) -> None:
+        """Leave of a test that the engine ran: its visible lines, and what its learner is told."""
+        message = cell.metadata.pop("civicml_message")
+        if BEGIN in cell.source:
+            self._strip(cell, frozenset())
+        told = {"output_type": "error", "ename": "Not passed", "evalue": message, "traceback": [message]}
+        cell.outputs = [type(cell)(told)] if message else []
 
     def _strip(self, cell: NotebookNode, hidden: frozenset[str]) -> None:
         """Leave of a cell with hidden tests: its visible lines, and what failed."""

@@ -67,9 +67,7 @@ class Grader:
         failed = next((v for v in session.verdicts if v.status not in ("passed", "manual")), None)
         if failed is not None:
             said = "; ".join((failed.detail or failed.message).splitlines()).rstrip(".")
-            raise CivicmlError(
-                f"The lab's own solution does not pass its test '{failed.name}' here: {said}. Nobody was graded."
-            )
+            raise CivicmlError(f"The lab's own solution does not pass its test '{failed.name}' here: {said}.")
         self.places = session.learned
         return session.learned
 
@@ -264,6 +262,8 @@ def _executed(lab: Script, ran: list[Ran]) -> dict[str, Any]:
             cell |= {"outputs": item.outputs, "execution_count": item.count}
             if item.after_tests and item.cell.kind != "test":
                 cell["metadata"]["civicml_after_tests"] = True
+            if item.cell.kind == "test":
+                cell["metadata"]["civicml_message"] = item.message
         cells.append(cell)
     seen: set[str] = set()
     for number, cell in enumerate(cells):
