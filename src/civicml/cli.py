@@ -21,7 +21,7 @@ from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
     from civicml.autograder.proof import Proof
-    from civicml.cohort import Cohort, Standing
+    from civicml.cohort import Attempt, Cohort, Receipt, Standing
     from civicml.course import Week
 
 app = typer.Typer(
@@ -325,12 +325,18 @@ def submit(
     ] = Path(),
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
-    """Hand in your lab, as often as you like; the latest one counts. Prints a receipt."""
-    from civicml.cohort import submit as submit_week
+    """Hand in your lab, as often as you like. Prints a receipt and, where it can, what was earned."""
+    from civicml.cohort import find_cohort, hand_in
 
-    opened = _opened(cohort)
-    receipt = submit_week(opened, opened.course.week(week), _who(learner), source)
-    print(f"Handed in: {receipt.week.name} by {receipt.learner}, {_when(receipt.submitted)}")
+    done = hand_in(find_cohort(cohort), week, _who(learner), source, _show_receipt)
+    if done.attempt:
+        _show_attempt(done.attempt, done.used, done.per_day)
+    elif done.no_marks:
+        print(done.no_marks)
+
+
+def _show_receipt(receipt: "Receipt") -> None:
+    print(f"Handed in: {receipt.week} by {receipt.learner}, {_when(receipt.submitted)}")
     print(f"  file      {receipt.notebook} ({receipt.size / 1000:,.0f} kB)")
     print(f"  sha256    {receipt.sha256}")
     if not receipt.late:
@@ -341,9 +347,27 @@ def submit(
         late = "just late, and within the minutes of grace: nothing is taken off"
     print(f"  deadline  {_when(receipt.deadline)}: {late}")
     if receipt.earlier:
-        print(f"  It replaces what you handed in before ({receipt.earlier}).")
+        print(f"  You had handed it in before ({receipt.earlier}); that is kept too.")
     if receipt.unanswered:
         print(f"  Not answered yet: {', '.join(receipt.unanswered)}. You may hand it in again.")
+    sys.stdout.flush()
+
+
+def _show_attempt(attempt: "Attempt", used: int, per_day: int) -> None:
+    """Points by cell, and what each test that did not hold has to say."""
+    if attempt.problem:
+        print(f"It could not be graded: {attempt.problem}")
+        return
+    table = _table("", "tests", "points", "of", "what to try", numbers=("points", "of"))
+    for cell in attempt.cells:
+        said = "a person marks it" if cell.points is None else cell.message
+        hidden = "A hidden test: " if cell.hidden else ""
+        table.add_row(cell.name, _number(cell.points), f"{cell.most:g}", f"{hidden}{said}" if said else "")
+    console.print(table)
+    late = f", less {attempt.late_penalty:g} for being late" if attempt.late_penalty else ""
+    person = f"; {attempt.to_be_marked:g} more are given by a person" if attempt.to_be_marked else ""
+    print(f"{attempt.points:g} of {attempt.most:g} points{late}{person}.")
+    print(f"Marks told today: {used} of {per_day} times.")
 
 
 class Runner(StrEnum):
