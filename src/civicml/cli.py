@@ -227,7 +227,7 @@ def cohort_add(
 @cohort_app.command("show")
 def cohort_show(cohort: CohortOption = DEFAULT_COHORT) -> None:
     """Show who is enrolled, and which weeks are released."""
-    from civicml.cohort import deadlines
+    from civicml.cohort.deadlines import deadlines
 
     opened = _opened(cohort)
     table = _table(

@@ -1,7 +1,7 @@
 """A cohort: from release to marks, over nbgrader's own gradebook and exchange.
 
 One function for each step of the loop; each takes an open `Cohort` and gives back frozen
-data. It must not know how results are shown.
+data. It must not know how results are shown. A name here is never that of a module in here.
 """
 
 import importlib
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from civicml.cohort.assignments import Fetched, Released, fetch, release
-    from civicml.cohort.attempts import Attempt, CellMark, attempts
+    from civicml.cohort.attempts import Attempt, CellMark
     from civicml.cohort.checking import check
-    from civicml.cohort.deadlines import deadlines, extend
+    from civicml.cohort.deadlines import extend
     from civicml.cohort.directory import (
         Cohort,
         Learner,
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 _IN = {
     "assignments": ("Fetched", "Released", "fetch", "release"),
-    "attempts": ("Attempt", "CellMark", "attempts"),
+    "attempts": ("Attempt", "CellMark"),
     "checking": ("check",),
-    "deadlines": ("deadlines", "extend"),
+    "deadlines": ("extend",),
     "directory": (
         "Cohort", "Learner", "add_learners", "find_cohort", "init", "is_instructor", "open_cohort",
         "read_learners",
@@ -73,9 +73,7 @@ __all__ = [
     "Standing",
     "WeekProgress",
     "add_learners",
-    "attempts",
     "check",
-    "deadlines",
     "extend",
     "fetch",
     "fetch_feedback",
