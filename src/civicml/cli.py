@@ -308,6 +308,8 @@ def check(
             print(f"  {one.name}: {one.message}")
     for remark in checked.remarks:
         print(f"  {remark}")
+    if checked.no_sandbox:
+        print(checked.no_sandbox)
     if checked.passed:
         print("Everything that can be checked here passes.")
     print(
