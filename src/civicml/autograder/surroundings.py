@@ -39,19 +39,28 @@ def surround(
         cohort: where the sealed tables are, if the lab's tests read any.
         store: an empty, prepared MLflow store (``mlflow.db``), copied for each submission.
     """
-    if not settings.sandbox:
-        return _in_the_open(settings, root, cohort, store)
     text = "\n".join(cell.source for cell in lab.cells)
     found = all_datasets(root) if root is not None else []
     named = [data for data in found if re.search(rf"""["']{re.escape(data.name)}["']""", text)]
     # A file that marks a kit; what is in it is not read, so the course file stands in for it.
+    folders = {data.name: data.folder if data.in_kit else built(data) for data in named}
+    settings = replace(
+        settings,
+        tables=tuple(
+            (data.name, str(folders[data.name]), str(data.folder))
+            for data in named
+            if data.schema.years is None
+        ),
+    )
+    if not settings.sandbox:
+        return _in_the_open(settings, root, cohort, store)
     learners: dict[str, Path] = {}
     tests: dict[str, Path] = {}
     if root is not None:
         learners = {f"{COURSE}/{name}": root / COURSE_FILE for name in (COURSE_FILE, KIT_FILE)}
         tests = {f"{TESTS_COURSE}/{COURSE_FILE}": root / COURSE_FILE}
     for data in named:
-        folder = data.folder if data.in_kit else built(data)
+        folder = folders[data.name]
         place = f"{COURSE}/data/{data.name}"
         learners |= {f"{place}/{path.name}": path for path in sorted(folder.glob("*.parquet"))}
         learners[f"{place}/schema.toml"] = data.folder / "schema.toml"
