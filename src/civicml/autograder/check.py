@@ -132,7 +132,7 @@ def check_notebook(
             "here may not be what you get."
             for cell in validator._get_changed_cells(notebook)
         ]
-        remarks += _early_stop(notebook)
+        remarks += early_stop(notebook)
         questions = _questions(notebook, failed)
     else:
         questions = []
@@ -175,16 +175,16 @@ def _missing(notebook: "NotebookNode", released: "NotebookNode") -> list[str]:
 # --- telling it -----------------------------------------------------------------------------------
 
 
-def _early_stop(notebook: "NotebookNode") -> list[str]:
+def early_stop(notebook: "NotebookNode") -> list[str]:
     """The first cell that stops, when it is nobody's answer: everything after it may only follow from it."""
     for cell in notebook.cells:
-        error, marking = _error(cell), marking_of(cell)
+        error, marking = error_of(cell), marking_of(cell)
         if error is None:
             continue
         if marking.get("solution") or marking.get("grade") or error.ename == "NotImplementedError":
             return []
         begins = cell.source.strip().splitlines()[0][:60]
-        return [f"Look at this first: the cell that begins '{begins}' stops. {_plainly(error)}"]
+        return [f"Look at this first: the cell that begins '{begins}' stops. {plainly(error)}"]
     return []
 
 
@@ -196,7 +196,7 @@ def _questions(notebook: "NotebookNode", failed: dict[str, str]) -> list[Checked
     for cell in notebook.cells:
         marking = marking_of(cell)
         if cell.cell_type == "markdown" and not marking.get("solution"):
-            title = _title(cell.source) or title
+            title = title_of(cell.source) or title
         if not marking.get("grade"):
             continue
         owners = [name for name in answers if _name(cell) == name or _name(cell).startswith(f"{name}_")]
@@ -221,25 +221,27 @@ def _stand(
     if marking.get("solution"):
         same = marking.get("checksum") == compute_checksum(cell)
         return ("not answered", "") if same else ("a person marks it", "")
-    stopped = _error(answer) if answer is not None else None
-    error = _error(cell)
+    stopped = error_of(answer) if answer is not None else None
+    error = error_of(cell)
     if "NotImplementedError" in (getattr(stopped, "ename", ""), getattr(error, "ename", "")):
         return "not answered", ""
     if stopped is not None:
-        return "look again", f"Your own cell stops: {_plainly(stopped)}"
+        return "look again", f"Your own cell stops: {plainly(stopped)}"
     if _name(cell) in failed:
-        told = _one_line(failed[_name(cell)]) or (_plainly(error) if error is not None else "")
+        told = _one_line(failed[_name(cell)]) or (plainly(error) if error is not None else "")
         return "look again", told or "Some of the tests did not pass."
     empty = not any(line.strip() and not line.strip().startswith("#") for line in cell.source.splitlines())
     hidden = empty or _ANNOUNCED.search(cell.source) or _name(cell).endswith("_hidden")
     return ("passed so far", "") if hidden else ("passed", "")
 
 
-def _error(cell: "NotebookNode") -> "NotebookNode | None":
+def error_of(cell: "NotebookNode") -> "NotebookNode | None":
+    """The error that stopped a cell, if one did."""
     return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 
-def _plainly(error: "NotebookNode") -> str:
+def plainly(error: "NotebookNode") -> str:
+    """An error as one line for people: the test's own words, or what went wrong and where."""
     from nbconvert.filters import strip_ansi
 
     def plain(text: str) -> str:
@@ -263,7 +265,7 @@ def _one_line(text: str) -> str:
     return f"{said[:_LONGEST_MESSAGE]}…" if len(said) > _LONGEST_MESSAGE else said
 
 
-def _title(markdown: str) -> str:
+def title_of(markdown: str) -> str:
     """What a question is called: the first numbered words in bold, else the first heading."""
     found = list(_TITLE.finditer(markdown))
     bold = next((one["bold"] for one in found if one["bold"]), "")

@@ -280,7 +280,7 @@ def _executed(lab: Script, ran: list[Ran]) -> dict[str, Any]:
             if item.after_tests and item.cell.kind != "test":
                 cell["metadata"]["civicml_after_tests"] = True
             if item.cell.kind == "test":
-                cell["metadata"]["civicml_message"] = item.message
+                cell["metadata"] |= {"civicml_message": item.message, "civicml_hidden": item.hidden}
         cells.append(cell)
     seen: set[str] = set()
     for number, cell in enumerate(cells):

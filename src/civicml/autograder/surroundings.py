@@ -13,13 +13,19 @@ from civicml.autograder.script import Script
 from civicml.course import COURSE_FILE
 from civicml.datasets.building import built, cache_directory
 from civicml.datasets.catalogue import KIT_FILE, all_datasets
+from civicml.datasets.using import PUBLISHED, SOURCE_VARIABLE
 
 COURSE = "/srv/course"
 TESTS_COURSE = "/srv/instructors"
 COHORT = "/srv/cohort"
 CACHE = "/srv/cache"
 STORE = "/srv/tracking/mlflow.db"
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1", "CIVICML_LEARNER": "learner"}
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "HF_HUB_OFFLINE": "1",
+    "CIVICML_LEARNER": "learner",
+    SOURCE_VARIABLE: PUBLISHED,  # marks are for the course's tables, whatever official files are in use
+}
 
 
 def surround(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from civicml.cohort.handing_in import HandedIn, hand_in
     from civicml.cohort.marks import Progress, Standing, WeekProgress, gradebook, progress, write_csv
     from civicml.cohort.receipts import Receipt
+    from civicml.cohort.report import WeekReport, report_page, week_report, write_report
     from civicml.cohort.submissions import submit
 
 _IN = {
@@ -50,6 +51,7 @@ _IN = {
     "handing_in": ("HandedIn", "hand_in"),
     "marks": ("Progress", "Standing", "WeekProgress", "gradebook", "progress", "write_csv"),
     "receipts": ("Receipt",),
+    "report": ("WeekReport", "report_page", "week_report", "write_report"),
     "submissions": ("submit",),
 }  # fmt: skip
 _WHERE = {name: module for module, names in _IN.items() for name in names}
@@ -72,6 +74,7 @@ __all__ = [
     "Returning",
     "Standing",
     "WeekProgress",
+    "WeekReport",
     "add_learners",
     "check",
     "extend",
@@ -87,9 +90,12 @@ __all__ = [
     "progress",
     "read_learners",
     "release",
+    "report_page",
     "return_week",
     "submit",
+    "week_report",
     "write_csv",
+    "write_report",
 ]
 
 

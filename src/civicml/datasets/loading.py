@@ -11,6 +11,7 @@ from civicml.datasets.building import built
 from civicml.datasets.catalogue import find_dataset, refuse_in_kit
 from civicml.datasets.schema import choose_years
 from civicml.datasets.tables import RawTables, Tables, read_tables
+from civicml.datasets.using import load_official, official_in_use
 from civicml.errors import CivicmlError
 
 COHORT_VARIABLE = "CIVICML_COHORT"
@@ -28,10 +29,11 @@ def keep(name: str, tables: Tables) -> None:
 
 
 def load(name: str, *, years: int | Iterable[int] | Literal["all"] | None = None) -> Tables:
-    """The published tables of a dataset, as pandas frames.
+    """The tables of a dataset, as pandas frames: the published ones, or those of official files in use.
 
     In a learner's kit they are read from its ``data`` folder. In the course's repository they come
-    from the cache, and are built on first use (a few seconds).
+    from the cache, and are built on first use (a few seconds). After ``civicml datasets use`` they are
+    those of the real source's files, as far as it has them.
 
     Args:
         name: for example ``"gp_appointments"``.
@@ -47,6 +49,13 @@ def load(name: str, *, years: int | Iterable[int] | Literal["all"] | None = None
     """
     if years is None and name in _kept:
         return _kept[name]._copy()
+    dataset = find_dataset(name)
+    facts = official_in_use(dataset)
+    return load_published(name, years=years) if facts is None else load_official(dataset, facts, years)
+
+
+def load_published(name: str, *, years: int | Iterable[int] | Literal["all"] | None = None) -> Tables:
+    """The tables that the course publishes, whatever official files are in use; else as :func:`load`."""
     dataset = find_dataset(name)
     schema = dataset.schema
     wanted = choose_years(schema, years)
