@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
     from civicml.autograder.proof import Proof
-    from civicml.cohort import Cohort, Standing
+    from civicml.cohort import Attempt, Cohort, Receipt, Standing
     from civicml.course import Week
 
 app = typer.Typer(
@@ -226,7 +227,7 @@ def cohort_add(
 @cohort_app.command("show")
 def cohort_show(cohort: CohortOption = DEFAULT_COHORT) -> None:
     """Show who is enrolled, and which weeks are released."""
-    from civicml.cohort import deadlines
+    from civicml.cohort.deadlines import deadlines
 
     opened = _opened(cohort)
     table = _table(
@@ -307,6 +308,8 @@ def check(
             print(f"  {one.name}: {one.message}")
     for remark in checked.remarks:
         print(f"  {remark}")
+    if checked.no_sandbox:
+        print(checked.no_sandbox)
     if checked.passed:
         print("Everything that can be checked here passes.")
     print(
@@ -324,12 +327,18 @@ def submit(
     ] = Path(),
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
-    """Hand in your lab, as often as you like; the latest one counts. Prints a receipt."""
-    from civicml.cohort import submit as submit_week
+    """Hand in your lab, as often as you like. Prints a receipt and, where it can, what was earned."""
+    from civicml.cohort import find_cohort, hand_in
 
-    opened = _opened(cohort)
-    receipt = submit_week(opened, opened.course.week(week), _who(learner), source)
-    print(f"Handed in: {receipt.week.name} by {receipt.learner}, {_when(receipt.submitted)}")
+    done = hand_in(find_cohort(cohort), week, _who(learner), source, _show_receipt)
+    if done.attempt:
+        _show_attempt(done.attempt, done.used, done.per_day)
+    elif done.no_marks:
+        print(done.no_marks)
+
+
+def _show_receipt(receipt: "Receipt") -> None:
+    print(f"Handed in: {receipt.week} by {receipt.learner}, {_when(receipt.submitted)}")
     print(f"  file      {receipt.notebook} ({receipt.size / 1000:,.0f} kB)")
     print(f"  sha256    {receipt.sha256}")
     if not receipt.late:
@@ -340,19 +349,47 @@ def submit(
         late = "just late, and within the minutes of grace: nothing is taken off"
     print(f"  deadline  {_when(receipt.deadline)}: {late}")
     if receipt.earlier:
-        print(f"  It replaces what you handed in before ({receipt.earlier}).")
+        print(f"  You had handed it in before ({receipt.earlier}); that is kept too.")
     if receipt.unanswered:
         print(f"  Not answered yet: {', '.join(receipt.unanswered)}. You may hand it in again.")
+    sys.stdout.flush()
+
+
+def _show_attempt(attempt: "Attempt", used: int, per_day: int) -> None:
+    """Points by cell, and what each test that did not hold has to say."""
+    if attempt.problem:
+        print(f"It could not be graded: {attempt.problem}")
+        return
+    table = _table("", "tests", "points", "of", "what to try", numbers=("points", "of"))
+    for cell in attempt.cells:
+        said = "a person marks it" if cell.points is None else cell.message
+        hidden = "A hidden test: " if cell.hidden else ""
+        table.add_row(cell.name, _number(cell.points), f"{cell.most:g}", f"{hidden}{said}" if said else "")
+    console.print(table)
+    late = f", less {attempt.late_penalty:g} for being late" if attempt.late_penalty else ""
+    person = f"; {attempt.to_be_marked:g} more are given by a person" if attempt.to_be_marked else ""
+    print(f"{attempt.points:g} of {attempt.most:g} points{late}{person}.")
+    print(f"Marks told today: {used} of {per_day} times.")
+
+
+class Runner(StrEnum):
+    """What may run notebooks."""
+
+    engine = "engine"
+    nbgrader = "nbgrader"
 
 
 @app.command()
-def grade(
+def grade(  # noqa: PLR0917 - options of a command
     week: WeekArgument,
     learner: OneLearnerOption = None,
     force: Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")] = False,
     jobs: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes side by side; else one for each core, up to four.")
-    ] = min(os.cpu_count() or 1, 4),
+        int, typer.Option(min=1, max=64, help="Submissions side by side; else one for each core, up to four.")
+    ] = min(CORES, 4),
+    executor: Annotated[
+        Runner, typer.Option(help="What runs notebooks: the sandboxed engine, or nbgrader's own executor.")
+    ] = Runner.engine,
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
     """Collect what was handed in and grade what is new; stop it at any time and run it again."""
@@ -366,8 +403,11 @@ def grade(
             learner=learner and _who(learner),
             force=force,
             jobs=jobs,
+            executor=executor.value,
             report=report,
         )
+    if done.no_sandbox:
+        print(done.no_sandbox, file=sys.stderr)
     numbers = ("score", "late", "mark", "of")
     table = _table(
         f"{done.week.name}", "learner", "score", "late", "mark", "of", "state", "to note", numbers=numbers
@@ -829,13 +869,16 @@ def prove(
     alone: Annotated[
         bool, typer.Option("--alone", help="One submission an answer from the start: slower.")
     ] = False,
+    executor: Annotated[
+        Runner, typer.Option(help="nbgrader's own executor sees more; the engine is several times faster.")
+    ] = Runner.nbgrader,
 ) -> None:
     """Prove answer banks: right answers earn full marks, wrong ones lose exactly what they should."""
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from civicml.autograder.proof import prove as prove_bank
     from civicml.course import load_course
-    from civicml.rehearsal import rehearse, scratch_cohort
+    from civicml.rehearsal import rehearse, rehearse_with_engine, scratch_cohort
 
     course = load_course()
     chosen = [course.week(name) for name in weeks or []] or course.written_weeks
@@ -847,7 +890,8 @@ def prove(
         with scratch_cohort(course, tell) as cohort:
             for week in chosen:
                 bars.update(bar, description=f"{week.name}: its data", completed=0, total=None)
-                with rehearse(cohort, week, jobs) as rehearsal:
+                begin = rehearse_with_engine if executor == Runner.engine else rehearse
+                with begin(cohort, week, jobs) as rehearsal:
                     bars.update(bar, description=f"{week.name}: submissions")
                     proofs.append(
                         prove_bank(

@@ -112,6 +112,8 @@ def play(place: Path, console: Console) -> None:
         with stage("Write feedback", len(PLAYERS)) as advance:
             return_week(cohort, week, partial=True, report=_forward(advance))
     console.print()
+    if graded.no_sandbox:
+        console.print(graded.no_sandbox)
     console.print(_marks(cohort, week, graded))
     console.print(_runs(cohort, week))
     console.print(_what_next(cohort, week), soft_wrap=True, highlight=False)

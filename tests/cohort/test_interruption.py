@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 from civicml.cohort import grade, gradebook, return_week
 from civicml.errors import CivicmlError
 
-CIVICML = Path(sys.executable).with_name("civicml")
+CIVICML = [sys.executable, "-m", "civicml"]
 STOP = """import os, signal, time
 if os.path.exists({flag!r}):
     os.kill({whom}, signal.{how})
@@ -68,7 +68,7 @@ def assert_it_goes_on(cohort, week, flag: Path) -> None:
     """Only the first one has marks; running again grades the others, and doubles nothing."""
     assert_first_only(cohort)
     flag.unlink()
-    finished = grade(cohort, week)
+    finished = grade(cohort, week, executor="nbgrader")
     assert [(one.learner, one.new, one.score) for one in finished.graded] == [
         ("ann", False, 8), ("bo", True, 8), ("cy", True, 8),
     ]  # fmt: skip
@@ -92,7 +92,7 @@ def test_killed_in_the_middle_and_run_again_the_marks_are_the_same_and_none_is_d
     cohort, week, stoppable
 ):
     flag = stoppable("SIGKILL")
-    command = [CIVICML, "grade", "week01", "--jobs", "1", "--cohort", cohort.root]
+    command = [*CIVICML, "grade", "week01", "--executor", "nbgrader", "--jobs", "1", "--cohort", cohort.root]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert_it_goes_on(cohort, week, flag)
     flag.touch()
@@ -108,7 +108,7 @@ def test_killed_in_the_middle_and_run_again_the_marks_are_the_same_and_none_is_d
 def test_side_by_side_too_a_kill_loses_and_doubles_nothing(cohort, week, stoppable, who):
     parents_parent = "int(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
     flag = stoppable("SIGKILL", "os.getppid()" if who == "a grading process" else parents_parent)
-    command = [CIVICML, "grade", "week01", "--jobs", "2", "--cohort", cohort.root]
+    command = [*CIVICML, "grade", "week01", "--executor", "nbgrader", "--jobs", "2", "--cohort", cohort.root]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     if who == "a grading process":
         assert killed.returncode == 1
@@ -132,7 +132,7 @@ def interruptible():
 def test_stopped_with_control_c_it_goes_on_the_next_time(cohort, week, stoppable, caplog, interruptible):
     flag = stoppable("SIGINT")
     with pytest.raises(KeyboardInterrupt):
-        grade(cohort, week)
+        grade(cohort, week, executor="nbgrader")
     assert_it_goes_on(cohort, week, flag)
     gc.collect()
     assert not [one for one in caplog.records if one.name == "asyncio"]
@@ -163,7 +163,7 @@ def test_a_gradebook_that_gets_locked_during_a_run_stops_it_and_blames_nobody(
     hand_in("bo", **{**tiny.RIGHT, "q1": start + tiny.RIGHT["q1"]})
     try:
         with pytest.raises(CivicmlError, match="in use by another program"):
-            grade(cohort, week)
+            grade(cohort, week, executor="nbgrader")
     finally:
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     states = {one.learner.id: (one.state, one.problem) for one in gradebook(cohort)}
@@ -187,7 +187,7 @@ def test_a_moments_trouble_of_the_machine_costs_no_learner_anything(
     hand_in("ann", **tiny.RIGHT)
     with monkeypatch.context() as patch, pytest.raises(CivicmlError, match=said):
         patch.setattr(SaveAutoGrades, "preprocess", fail)
-        grade(cohort, week)
+        grade(cohort, week, executor="nbgrader")
     assert gradebook(cohort)[0].state == "submitted"
     [ann] = grade(cohort, week).graded
     assert (ann.score, ann.problem) == (8, "")

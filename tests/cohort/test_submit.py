@@ -162,7 +162,7 @@ def test_a_pipe_is_refused_and_not_waited_for(refused, work):
 def test_a_notebook_of_more_than_20_mb_is_refused(refused, work):
     notebook = work("ann")
     with notebook.open("a") as file:
-        file.write(" " * 20_000_000)
+        file.write(" " * (20 << 20))
     refused(notebook, "more than 20 MB. Clear the outputs")
 
 

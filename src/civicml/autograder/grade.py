@@ -1,13 +1,11 @@
-"""Grades one learner's submission and records the marks: the one place that runs a learner's code.
+"""Grades one learner's submission and records the marks.
 
-Today it runs nbgrader's own autograder. A faster, sandboxed executor takes its place here,
-behind `grade_submission`. It must not know what a cohort is, who is enrolled, or when work
-was due.
+With an engine, in a sandbox (`civicml.autograder.pool`); without one, by nbgrader's own autograder.
+It must not know what a cohort is, who is enrolled, or when work was due.
 """
 
 import contextlib
 import copy
-import json
 import logging
 import shutil
 import time
@@ -18,7 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from civicml.assignment import NOTEBOOK, read_notebook
 from civicml.autograder.canonical import canonicalise, unanswered
+from civicml.autograder.limits import Limits
 from civicml.autograder.record import record
+from civicml.autograder.script import UnreadableError, read_submission
 from civicml.autograder.settings import (
     LOGGER,
     course_directory,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config import Config
 
-LARGEST = 20_000_000
-"""Bytes that a submitted notebook may have."""
 LEARNER_VARIABLE = "CIVICML_LEARNER"
 _WITH_THE_NOTEBOOK = ("timestamp.txt", "submission_secret.txt")
 
@@ -130,15 +128,11 @@ def record_result(settings: "Config", assignment: str, learner: str, result: Res
 
 def unreadable(path: Path) -> str:
     """Why the file at `path` cannot be graded as a notebook; empty when it can."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        return f"{path.name} is not a regular file."
-    if not path.exists():
-        return f"There is no {path.name} in the submission."
-    if path.stat().st_size > LARGEST:
-        return f"{path.name} has more than {LARGEST // 1_000_000} MB."
     try:
-        json.loads(path.read_text(encoding="utf-8"))["nbformat"]
+        read_submission(path, Limits())
         read_notebook(path)
+    except UnreadableError as error:
+        return str(error)
     except OSError as error:
         raise disk_trouble(error) from error
     except Exception:  # a file may be wrong in more ways than json and nbformat foresee

@@ -311,10 +311,36 @@ def _failure(error: BaseException, source: str, file: str) -> dict[str, Any]:
         "error": "AssertionError" if own else type(error).__name__,
         "message": text[:_LONGEST_MESSAGE],
         "line": lines[-1] if lines else 0,
+        "said": "" if own else _written_message(source, lines[-1] if lines else 0, error),
+        "known": next((kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"), ""),
+        "where": getattr(error, "__civicml_where__", None),
         "from_learner": bool(getattr(error, "__civicml_remote__", False)),
         "gone": isinstance(error, Gone | ChannelError),
         "traceback": [f"{place}: {quoted}", *(line.rstrip() for line in shown)],
     }
+
+
+def _written_message(source: str, line: int, error: BaseException) -> str:
+    """What the failed `assert` says, as it is written: no value that a test or a function made is in it."""
+    if type(error) is not _AssertionError:
+        return ""
+    found = [
+        node
+        for node in ast.walk(ast.parse(_plain_python(source)))
+        if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or line)
+    ]
+    message = max(found, key=lambda node: node.lineno).msg if found else None
+    return _written(message).strip() if message is not None else ""
+
+
+def _written(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_written(part) for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return _written(node.left) + _written(node.right)
+    return "…" if isinstance(node, ast.FormattedValue) else ""
 
 
 def _lines_of(error: BaseException) -> Iterator[tuple[str, int]]:

@@ -31,7 +31,7 @@ class Limits:
     """Kept of one cell's outputs."""
     outputs: int = 100
     """Displays kept of one cell."""
-    notebook_bytes: int = 50 * MEGABYTE
+    notebook_bytes: int = 20 * MEGABYTE
     """A larger file is not opened."""
     cells: int = 1000
     restarts: int = 3
@@ -47,8 +47,8 @@ class Settings:
     """Imported once by each worker; modules that are not installed are left out."""
     on_demand: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("torch", ("torch", "torch._dynamo")),
-        ("mlflow", ("mlflow",)),
-        ("civicml.tracking", ("mlflow", "civicml.tracking")),
+        ("mlflow", ("mlflow", "mlflow.store.tracking.sqlalchemy_store")),
+        ("civicml.tracking", ("mlflow", "mlflow.store.tracking.sqlalchemy_store", "civicml.tracking")),
     )
     """(module, what to import) for labs that import the module."""
     show: tuple[tuple[str, str], ...] = ()
@@ -59,6 +59,8 @@ class Settings:
     tests_environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     """(name, path on this machine) of files that lie beside the notebook."""
+    tables: tuple[tuple[str, str, str], ...] = ()
+    """(dataset, its published Parquet files, the folder of its schema): read once by each worker."""
     store: str = ""
     """Inside the jail, an empty MLflow store that each submission gets a copy of."""
     sandbox: bool = True

@@ -1,22 +1,16 @@
 # ruff: noqa: ANN401 - values of any kind pass through here
-"""Workers that grade: each a warm zygote and the thread that drives it.
+"""Graders side by side: each a worker and the thread that drives it.
 
 A worker that dies takes its submission down only once: another grades it again, and if that dies too the
 submission is flagged. It must not know where marks are recorded.
 """
 
-import contextlib
-import json
-import os
+import functools
 import queue
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,116 +20,15 @@ from civicml.autograder.limits import Settings
 from civicml.autograder.script import Script, UnreadableError, read_script, read_submission, restore
 from civicml.autograder.session import Ran, Session
 from civicml.autograder.verdict import Result, Verdict
-from civicml.autograder.zygote import QUIET
+from civicml.autograder.worker import Worker, WorkerDiedError
 from civicml.errors import CivicmlError
 
-_START_SECONDS = 120.0
-_REPLY_SECONDS = 30.0
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
 
-
-class WorkerDiedError(Exception):
-    """The worker ended, and not because it was told to."""
-
-
-class Worker:
-    """A zygote, from outside."""
-
-    def __init__(self, settings: Settings, modules: Iterable[str]) -> None:
-        self._settings = settings
-        self._group = sandbox.Group(settings.limits) if settings.sandbox else None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | QUIET
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
-        self._folder = tempfile.TemporaryDirectory(prefix="civicml-worker-", ignore_cleanup_errors=True)
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, in this interpreter
-            [sys.executable, "-m", "civicml.autograder.zygote", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=self._said, stderr=self._said,
-            env=environment, cwd="/",
-        )  # fmt: skip
-        theirs.close()
-        self._socket = ours
-        self._tell(
-            {
-                "imports": list(modules),
-                "show": list(settings.show),
-                "show_to_tests": list(settings.show_to_tests),
-                "environment": dict(settings.environment),
-                "tests_environment": dict(settings.tests_environment),
-                "limits": asdict(settings.limits),
-                "sandbox": settings.sandbox,
-                "store": settings.store,
-                "folder": self._folder.name,
-                "groups": self._group.procs if self._group else [],
-            }
-        )
-        self.told: dict[str, Any] = {}
-
-    @property
-    def number(self) -> int:
-        """Of the process that keeps it."""
-        return self._process.pid
-
-    def wait_until_ready(self) -> None:
-        """Wait for its imports.
-
-        Raises:
-            CivicmlError: it could not start; with the last line that it said.
-        """
-        try:
-            self.told = self._hear(_START_SECONDS)
-        except WorkerDiedError:
-            said = self._last_words()
-            self.close()
-            raise CivicmlError(f"A grading worker could not start: {said}.") from None
-
-    def fork(self, kind: str, ends: list[int]) -> int:
-        """As `session.Forker` says."""
-        self._tell({"op": "fork", "kind": kind}, ends)
-        return int(self._hear(_REPLY_SECONDS)["pid"])
-
-    def interrupt(self, child: int) -> None:
-        """As `session.Forker` says."""
-        self._tell({"op": "interrupt", "pid": child})
-        self._hear(_REPLY_SECONDS)
-
-    def end(self, child: int) -> tuple[int, float]:
-        """As `session.Forker` says."""
-        self._tell({"op": "end", "pid": child})
-        told = self._hear(_REPLY_SECONDS)
-        return int(told["status"]), float(told["cpu"])
-
-    def close(self) -> None:
-        """End it and everything it started."""
-        self._socket.close()
-        with contextlib.suppress(OSError):
-            self._process.kill()
-        self._process.wait()
-        self._said.close()
-        self._folder.cleanup()
-        if self._group is not None:
-            self._group.remove()
-
-    def _tell(self, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
-        try:
-            socket.send_fds(self._socket, [json.dumps(message).encode()], descriptors or [])
-        except OSError as error:
-            raise WorkerDiedError from error
-
-    def _hear(self, seconds: float) -> dict[str, Any]:
-        self._socket.settimeout(seconds)
-        try:
-            data = self._socket.recv(1 << 20)
-        except OSError as error:
-            raise WorkerDiedError from error
-        if not data:
-            raise WorkerDiedError
-        return dict(json.loads(data))
-
-    def _last_words(self) -> str:
-        self._said.seek(0)
-        lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-        return lines[-1].rstrip(".") if lines else "it ended without a word"
+@functools.cache
+def why_no_sandbox() -> str:
+    """What keeps this machine from making the sandbox; empty where nothing does. Tried once a process."""
+    missing = [wall for wall in sandbox.protections() if wall.essential and not wall.active]
+    return f"{missing[0].name}: {missing[0].why}".rstrip(".") if missing else ""
 
 
 class Grader:
@@ -150,9 +43,17 @@ class Grader:
         self.worker: Worker | None = None
         self._files = {name: Path(path).read_bytes() for name, path in settings.files}
 
+        self._stopped = False
+
     def start(self) -> None:
-        """Start the worker without waiting for it."""
+        """Start the worker without waiting for it.
+
+        Raises:
+            CivicmlError: the settings ask for a sandbox, and this machine cannot make one.
+        """
         if self.worker is None:
+            if self.settings.sandbox and why_no_sandbox():
+                raise CivicmlError(f"This machine cannot make the sandbox ({why_no_sandbox()}).")
             self.worker = Worker(self.settings, self._modules)
 
     def learn(self) -> dict[str, list[str]]:
@@ -165,12 +66,27 @@ class Grader:
         session.run()
         failed = next((v for v in session.verdicts if v.status not in ("passed", "manual")), None)
         if failed is not None:
-            raise CivicmlError(
-                f"The lab's own solution does not pass its test '{failed.name}' here: "
-                f"{failed.detail or failed.message}"
-            )
+            said = "; ".join((failed.detail or failed.message).splitlines()).rstrip(".")
+            raise CivicmlError(f"The lab's own solution does not pass its test '{failed.name}' here: {said}.")
         self.places = session.learned
         return session.learned
+
+    def try_out(self, variables: Mapping[str, str] | None = None) -> Result:
+        """Run the lab itself as it stands, a learner's own copy; its tests take whatever they are given.
+
+        Raises:
+            CivicmlError: the worker ended twice.
+        """
+        for _ in (1, 2):
+            try:
+                session = self._session(self.lab.cells, None, variables)
+                session.run()
+            except (WorkerDiedError, ClosedError):
+                self.close()
+                continue
+            notebook = _executed(self.lab, session.ran)
+            return Result("", "", tuple(session.verdicts), tuple(session.flags), notebook)
+        raise CivicmlError("The notebook could not be run: the process that runs it ended twice.")
 
     def grade(self, path: Path, variables: Mapping[str, str] | None = None) -> Result:
         """Grade one notebook; whatever it holds, a result comes back.
@@ -188,6 +104,8 @@ class Grader:
             )
             return Result(str(path), str(error), verdicts, seconds=time.monotonic() - began)
         for attempt in (1, 2):
+            if self._stopped:
+                break
             try:
                 if self.places is None:
                     self.learn()
@@ -222,9 +140,16 @@ class Grader:
 
     def close(self) -> None:
         """End the worker."""
-        if self.worker is not None:
-            self.worker.close()
-            self.worker = None
+        worker, self.worker = self.worker, None
+        if worker is not None:
+            worker.close()
+
+    def stop(self) -> None:
+        """From another thread: end what is being graded, without a result that counts; for good."""
+        self._stopped = True
+        worker = self.worker
+        if worker is not None:
+            worker.kill()
 
     def _session(
         self, cells: Any, places: dict[str, list[str]] | None, variables: Mapping[str, str] | None = None
@@ -267,8 +192,8 @@ class Pool:
 
     def grade(
         self, submissions: Iterable[Path], variables: Callable[[Path], Mapping[str, str]] | None = None
-    ) -> Iterator[Result]:
-        """Results as they come; no more are kept than there are workers.
+    ) -> Generator[Result, None, None]:
+        """Results as they come; no more are kept than there are workers. Closed early, the pool is done with.
 
         Args:
             submissions: notebooks.
@@ -312,6 +237,9 @@ class Pool:
                     yield result
         finally:
             stop.set()
+            if working:  # somebody wants no more: what is being graded now is not waited for
+                for grader in self._graders:
+                    grader.stop()
             while working:
                 working -= done.get() is None
             for thread in threads:
@@ -351,6 +279,8 @@ def _executed(lab: Script, ran: list[Ran]) -> dict[str, Any]:
             cell |= {"outputs": item.outputs, "execution_count": item.count}
             if item.after_tests and item.cell.kind != "test":
                 cell["metadata"]["civicml_after_tests"] = True
+            if item.cell.kind == "test":
+                cell["metadata"] |= {"civicml_message": item.message, "civicml_hidden": item.hidden}
         cells.append(cell)
     seen: set[str] = set()
     for number, cell in enumerate(cells):

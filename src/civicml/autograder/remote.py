@@ -153,6 +153,7 @@ class Link:
                 self.changed.append(values[place])
         if "error" in told:
             error = self._error(reader, told["error"])
+            error.__civicml_where__ = _checked_place(told.get("where"))  # type: ignore[attr-defined]
             raise error
         if type(told.get("same")) is int and 0 <= told["same"] < len(values):
             return values[told["same"]]
@@ -220,7 +221,7 @@ class Link:
                 if inspect.iscoroutine(result):
                     result, reply["awaited"] = asyncio.run(result), True
             except BaseException as error:
-                result, reply = None, {"error": self._error_node(error, writer)}
+                result, reply = None, {"error": self._error_node(error, writer), "where": _place(error)}
         if printed.getvalue():
             reply["printed"] = printed.getvalue()
         if warned:
@@ -361,6 +362,22 @@ class Link:
             # Made here, so that `except` and `pytest.raises` take it.
             self._kinds[number] = type(own, (base,), {"_civicml_number": number, "__module__": "__main__"})
         return self._kinds[number]
+
+
+def _place(error: BaseException) -> list[Any] | None:
+    """The line, and what it is in, of a notebook's cell where an error came up."""
+    found, step = None, error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        if code.co_filename.startswith("<ipython-input"):
+            found = [step.tb_lineno, code.co_name]
+        step = step.tb_next
+    return found
+
+
+def _checked_place(told: Any) -> list[Any] | None:
+    good = isinstance(told, list) and len(told) == 2 and type(told[0]) is int and type(told[1]) is str
+    return [told[0], told[1][:60]] if good and 0 < told[0] < 100_000 else None
 
 
 class Watch:

@@ -189,9 +189,8 @@ def _received(path: Path, limits: Limits) -> bytes:
         if told.st_nlink > 1:
             raise UnreadableError(f"{path.name} is also a file somewhere else (a hard link).")
         if told.st_size > limits.notebook_bytes:
-            most = limits.notebook_bytes >> 20
             raise UnreadableError(
-                f"{path.name} has {told.st_size >> 20} MB; {most} MB are accepted. Clear its outputs."
+                f"{path.name} has more than {limits.notebook_bytes >> 20} MB. Clear its outputs."
             )
         return file.read(limits.notebook_bytes + 1)
 
@@ -199,6 +198,8 @@ def _received(path: Path, limits: Limits) -> bytes:
 def _parsed(data: bytes) -> dict[str, Any]:
     if not data.strip():
         raise UnreadableError("The notebook is empty.")
+    if kind := archive_kind(data):
+        raise UnreadableError(f"The file is {kind}, not a notebook. Hand in the notebook itself.")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -210,6 +211,17 @@ def _parsed(data: bytes) -> dict[str, Any]:
     if not isinstance(notebook, dict) or type(notebook.get("nbformat")) is not int:
         raise UnreadableError("The file is not a notebook.")
     return notebook
+
+
+_ARCHIVES = {
+    b"PK": "a zip archive", b"\x1f\x8b": "a gzip archive", b"Rar!": "a RAR archive",
+    b"7z\xbc\xaf": "a 7z archive", b"\xfd7zXZ": "an xz archive", b"BZh": "a bzip2 archive",
+}  # fmt: skip
+
+
+def archive_kind(data: bytes) -> str:
+    """What archive a file that begins with `data` is; empty when it is none. It is never opened."""
+    return next((kind for begins, kind in _ARCHIVES.items() if data.startswith(begins)), "")
 
 
 def _upgraded(notebook: dict[str, Any]) -> dict[str, Any]:
@@ -316,7 +328,7 @@ def _shaped(cell: dict[str, Any], lab: Cell | None, notes: list[str]) -> Cell:
         metadata = {
             key: value
             for key, value in cell["metadata"].items()
-            if key not in ("nbgrader", "civicml_after_tests")
+            if key != "nbgrader" and not key.startswith("civicml_")
         }
         kind: Kind = "learner" if cell["cell_type"] == "code" else "text"
         return Cell(kind, cell["source"], metadata, cell["cell_type"])

@@ -46,6 +46,10 @@ class Ran:
     count: int | None = None
     seconds: float = 0.0
     after_tests: bool = False
+    message: str = ""
+    """Of a test: what its learner is told."""
+    hidden: bool = False
+    """Of a test: a hidden line of it did not hold."""
 
 
 @dataclass
@@ -220,15 +224,21 @@ class Session:
                     f"{cell.name}: {why or 'the code ended or was stopped while it was tested'}"
                 )
                 self._take_up_again(place, why)
-        self._tested = self._tested or cell.visible != cell.source
         if told is not None and isinstance(told.get("places"), dict):
             self.learned = told["places"]
-        verdict = judged(cell, told, why, time.monotonic() - began)
+        verdict = judged(cell, told, why, time.monotonic() - began, tested=self._tested)
+        self._tested = self._tested or cell.visible != cell.source
         if verdict.status == "void":
             self.flags.append(f"{cell.name}: {verdict.detail}")
         if cell.graded:
             self.verdicts.append(verdict)
-        self.ran.append(Ran(cell, _test_outputs(told, verdict), None, verdict.seconds, after_tests=True))
+        outputs = _test_outputs(told, verdict)
+        self.ran.append(
+            Ran(
+                cell, outputs, None, verdict.seconds,
+                after_tests=True, message=verdict.message, hidden=verdict.hidden,
+            )
+        )  # fmt: skip
 
     def _ask_judge(self, cell: Cell) -> tuple[dict[str, Any] | None, str]:
         limit = min(time.monotonic() + self.limits.cell_seconds, self._deadline)
@@ -251,8 +261,18 @@ class Session:
         return None, slow
 
 
-def judged(cell: Cell, told: dict[str, Any] | None, why: str, seconds: float) -> Verdict:
-    """The verdict on a test cell, from what the tests' process said; without that there is no mark."""
+def judged(
+    cell: Cell, told: dict[str, Any] | None, why: str, seconds: float, *, tested: bool = False
+) -> Verdict:
+    """The verdict on a test cell, from what the tests' process said; without that there is no mark.
+
+    Args:
+        cell: the test.
+        told: what the process said, if anything.
+        why: what went wrong beside it.
+        seconds: how long it took.
+        tested: a hidden test ran before, whose arguments the learner's code may have kept to show them here.
+    """
     if told is None or told.get("status") not in ("done", "failed"):
         reason = why or str((told or {}).get("message", "")) or "no verdict"
         slow = "took more than" in why or "ended" in why
@@ -269,7 +289,14 @@ def judged(cell: Cell, told: dict[str, Any] | None, why: str, seconds: float) ->
     hidden = cell.hides(line)
     detail = "\n".join(told.get("traceback", [])) or why
     return Verdict(
-        cell.name, "failed", 0.0, cell.points, _message(told, hidden, why), hidden, detail, seconds
+        cell.name,
+        "failed",
+        0.0,
+        cell.points,
+        _message(told, hidden, hidden or tested, why),
+        hidden,
+        detail,
+        seconds,
     )
 
 
@@ -291,22 +318,33 @@ def _done(cell: Cell, told: dict[str, Any], seconds: float) -> Verdict:
     return Verdict(cell.name, status, part, cell.points, seconds=seconds)  # type: ignore[arg-type]
 
 
-def _message(told: dict[str, Any], hidden: bool, why: str) -> str:
+def _message(told: dict[str, Any], hidden: bool, careful: bool, why: str) -> str:
+    """For the learner; `careful`: nothing that the learner's code could have put into it."""
     if why or told.get("gone"):
         return "Your code took too long, or ended, while it was tested."
     error, text = str(told.get("error", "")), str(told.get("message", "")).strip()
-    if not hidden:
+    own = bool(told.get("from_learner"))
+    if not careful:
         if error == "AssertionError":
             return text or "A test did not hold."
-        return f"{error}: {text}" if text else error
-    if error == "AssertionError" and not told.get("from_learner"):
-        return text[:_LONGEST_HIDDEN_MESSAGE] or "A hidden test of this question did not hold."
-    # What a learner's own error says could carry what the test passed in.
+        return (f"{error}: {text}" if text else error) + _in_words(told.get("where"))
+    if error == "AssertionError" and not own:
+        said = str(told.get("said", ""))[:_LONGEST_HIDDEN_MESSAGE]
+        return said or ("A hidden test of this question did not hold." if hidden else "A test did not hold.")
+    which = "a hidden test" if hidden else "a test"
+    # What a learner's own error says or is called could carry what the test passed in.
     return (
-        f"Your code raised {error} in a hidden test."
-        if told.get("from_learner")
-        else f"A hidden test met {error}."
+        f"Your code raised {told.get('known') or 'an error'} in {which}."
+        if own
+        else f"{which[0].upper()}{which[1:]} met {error}."
     )
+
+
+def _in_words(where: Any) -> str:
+    if not isinstance(where, list):
+        return ""
+    line, name = where
+    return f" (line {line} of {name})" if str(name).isidentifier() else f" (line {line})"
 
 
 def _test_outputs(told: dict[str, Any] | None, verdict: Verdict) -> list[dict[str, Any]]:

@@ -36,7 +36,9 @@ class Result:
     flags: tuple[str, ...] = ()
     """What a person may want to look at."""
     notebook: dict[str, Any] = field(default_factory=dict)
-    """As it was run, with outputs. Cells marked ``civicml_after_tests`` ran after hidden tests."""
+    """As it was run, with outputs: for who marks it, not for its learner. Cells marked
+    ``civicml_after_tests`` ran after hidden tests and may show what those passed in;
+    ``civicml_message`` is what a learner is told of a test."""
     seconds: float = 0.0
     own_seconds: float = 0.0
     """Spent in the submission's own cells."""

@@ -177,6 +177,8 @@ def _fails_hidden(cell: "NotebookNode") -> bool:
     error = error_of(cell)
     if error is None or BEGIN not in cell.source:
         return False
+    if "civicml_hidden" in cell.metadata:  # the engine knows
+        return bool(cell.metadata["civicml_hidden"])
     lines = cell.source.splitlines()
     begin = next(number for number, line in enumerate(lines, start=1) if BEGIN in line)
     end = next((n for n, line in enumerate(lines, start=1) if n > begin and "END HIDDEN" in line), len(lines))

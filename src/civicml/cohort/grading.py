@@ -6,49 +6,28 @@ small file a learner and week in ``grading/``. It must not know how a notebook i
 
 import hashlib
 import json
-import multiprocessing
-import os
-import signal
-import sys
-import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from civicml.assignment import marking_of, read_notebook
-from civicml.autograder.grade import grade_submission
+from civicml.assignment import NOTEBOOK, marking_of, read_notebook
+from civicml.autograder.grade import LEARNER_VARIABLE, record_result
 from civicml.autograder.settings import disk_trouble
-from civicml.cohort.deadlines import extensions, set_extension, settle
-from civicml.cohort.directory import Cohort, open_cohort, tell_gradebook, write_text
+from civicml.cohort.attempts import Attempt, attempt_of, best, keep
+from civicml.cohort.attempts import attempts as read_attempts
+from civicml.cohort.deadlines import deadlines, extensions, set_extension, settle
+from civicml.cohort.directory import Cohort, tell_gradebook
+from civicml.cohort.engine import Executor, Walls, grading_pool, walls
 from civicml.cohort.exchange import Collect, handed_in, run
+from civicml.cohort.kernels import Report, grade_in_kernels
+from civicml.cohort.records import Record, forget_record, read_record, write_record
 from civicml.course import Week
-from civicml.datasets.using import PUBLISHED, SOURCE_VARIABLE
 from civicml.errors import CivicmlError
-from civicml.tracking import prepare_store
-
-Report = Callable[[int, int, str], None]
-"""Called with (how many are done, how many there are to do, who is next)."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """How far one learner's week has come."""
-
-    fingerprint: str
-    """Of the submission and of the questions it was graded by."""
-    problem: str = ""
-    blank: bool = False
-    notes: tuple[str, ...] = ()
-    seconds: float = 0.0
-    returned: str = ""
-    """When feedback was given back; an ISO moment in UTC, or empty."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +64,8 @@ class Grading:
     """Learners who have not handed anything in."""
     strangers: tuple[str, ...]
     """Ids that handed work in and are not enrolled: their work waits in the exchange."""
+    no_sandbox: str
+    """Why learners' code was in no sandbox, as a sentence; empty where it was."""
 
 
 def grade(
@@ -94,23 +75,27 @@ def grade(
     learner: str | None = None,
     force: bool = False,
     jobs: int = 1,
+    executor: Executor = "engine",
     report: Report = lambda done, all_, who: None,
 ) -> Grading:
     """Collect and grade what is new or changed; what was graded before keeps its marks.
 
-    It may be stopped at any moment and run again.
+    It may be stopped at any moment and run again. Marks are recorded by this process alone, one
+    submission after another, whatever runs side by side.
 
     Args:
         cohort: which cohort.
         week: which week.
         learner: only this one; everybody when not given.
         force: grade again what has not changed.
-        jobs: how many processes grade side by side.
-        report: told before each submission and at the end; with several jobs, after each one.
+        jobs: how many submissions are run side by side.
+        executor: ``"nbgrader"`` for nbgrader's own executor, in kernels; the engine where it can run.
+        report: told how many are done, of how many, and whose was the last.
 
     Raises:
         CivicmlError: the week was never released, somebody else is grading, a grading process
-            died, or the disk or the database refuses; marks so far are kept.
+            died, the lab's own solution does not pass, or the disk or the database refuses; marks
+            so far are kept.
     """
     learners = [cohort.learner(learner)] if learner else cohort.learners()
     if not cohort.notebook("source", week).is_file():
@@ -118,19 +103,16 @@ def grade(
     with cohort.logged(), only_one(cohort):
         tell_gradebook(cohort.settings, learners)
         ids = {one.id for one in learners}
-        strangers = _collect(cohort, week, ids)
-        questions = _digest_of_questions(cohort, week)
+        around = walls(executor)
+        strangers = _collect(cohort, week, ids, jobs, around)
+        questions = digest_of_questions(cohort, week)
         submitted = [one.id for one in learners if cohort.notebook("submitted", week, one.id).parent.is_dir()]
         wanted = {one: _fingerprint(cohort, week, one, questions) for one in submitted}
         to_do = [one for one in submitted if force or not _is_done(cohort, week, one, wanted[one])]
         _give_extensions(cohort, week, to_do)
-        if jobs > 1 and len(to_do) > 1:
-            _grade_side_by_side(cohort, week, {one: wanted[one] for one in to_do}, jobs, report)
-        else:
-            for number, one in enumerate(to_do):
-                report(number, len(to_do), one)
-                _grade_one(cohort, week, one, wanted[one])
         if to_do:
+            run_them = _grade_by_engine if around.executor == "engine" else grade_in_kernels
+            run_them(cohort, week, {one: wanted[one] for one in to_do}, jobs, report)
             report(len(to_do), len(to_do), "")
         settle(cohort, week)
         graded = _outcomes(cohort, week, submitted, set(to_do))
@@ -139,6 +121,7 @@ def grade(
         graded=tuple(graded),
         missing=tuple(one.id for one in learners if one.id not in submitted),
         strangers=() if learner else tuple(strangers),
+        no_sandbox=around.no_sandbox,
     )
 
 
@@ -157,14 +140,72 @@ def only_one(cohort: Cohort) -> Iterator[None]:
         raise disk_trouble(error) from error
 
 
-def _collect(cohort: Cohort, week: Week, ids: set[str]) -> list[str]:
-    """Bring the latest submission of each of `ids` in; return the strangers who handed work in."""
+def _collect(cohort: Cohort, week: Week, ids: set[str], jobs: int, around: Walls) -> list[str]:
+    """Bring in the submission that counts of each of `ids`; return the strangers who handed work in."""
     found = handed_in(cohort, week.name)
-    latest = {learner: attempts[-1] for learner, attempts in found.items() if learner in ids}
-    run(Collect, cohort, week.name, latest=latest, update=True)
+    counts = {learner: attempts[-1] for learner, attempts in found.items() if learner in ids}
+    if cohort.course.attempts.counts == "best":
+        several = {one: found[one] for one in counts if len(found[one]) > 1}
+        counts |= _best_ones(cohort, week, several, jobs, around)
+        for one, (moment, _) in counts.items():
+            if (collected := _submitted(cohort, week, one)) is not None and collected != moment:
+                # nbgrader brings in only what is newer than what is there.
+                shutil.rmtree(cohort.notebook("submitted", week, one).parent)
+    run(Collect, cohort, week.name, latest=counts, update=True)
     enrolled = {one.id for one in cohort.learners()}
     by_hand = {path.parent.name for path in (cohort.root / "submitted").glob(f"*/{week.name}")}
     return sorted((set(found) | by_hand) - enrolled)
+
+
+def _best_ones(
+    cohort: Cohort, week: Week, found: dict[str, list[tuple[datetime, Path]]], jobs: int, around: Walls
+) -> dict[str, tuple[datetime, Path]]:
+    """Of each learner's submissions the one that earns most; those not graded yet are graded for it."""
+    if around.executor != "engine" and found:
+        raise CivicmlError(
+            "course.toml says that the best attempt counts; the engine finds it, and does not run here. "
+            'Let the last one count: counts = "last".'
+        )
+    questions, due = digest_of_questions(cohort, week), deadlines(cohort, week)
+
+    def penalty(learner: str, attempt: Attempt) -> float:
+        late = (attempt.submitted - due(learner)).total_seconds()
+        most = attempt.most + attempt.to_be_marked
+        return min(cohort.course.late.penalty(max(0.0, late), most), attempt.points)
+
+    known = {
+        learner: {one.place for one in read_attempts(cohort, week, learner) if one.questions == questions}
+        for learner in found
+    }
+    unknown = {
+        path / f"{NOTEBOOK}.ipynb": (learner, moment)
+        for learner, submissions in found.items()
+        for moment, path in submissions
+        if path.name not in known[learner]
+    }
+    if unknown:
+        with grading_pool(cohort, week, min(jobs, len(unknown))) as pool:
+            results = pool.grade(unknown, lambda path: {LEARNER_VARIABLE: unknown[path][0]})
+            with closing(results):
+                for result in results:
+                    path = Path(result.submission)
+                    learner, moment = unknown[path]
+                    made = attempt_of(
+                        result, place=path.parent.name, submitted=moment, questions=questions, told=False
+                    )
+                    keep(cohort, week, learner, replace(made, late_penalty=penalty(learner, made)))
+    chosen = {}
+    for learner, submissions in found.items():
+        places = {path.name: (moment, path) for moment, path in submissions}
+        graded = [
+            one
+            for one in read_attempts(cohort, week, learner)
+            if one.questions == questions and one.place in places
+        ]
+        top = best(graded, lambda one, learner=learner: one.points - penalty(learner, one))  # type: ignore[misc]
+        if top is not None:
+            chosen[learner] = places[top.place]
+    return chosen
 
 
 def _give_extensions(cohort: Cohort, week: Week, learners: list[str]) -> None:
@@ -177,127 +218,29 @@ def _give_extensions(cohort: Cohort, week: Week, learners: list[str]) -> None:
         gradebook.db.commit()
 
 
-def _grade_one(cohort: Cohort, week: Week, learner: str, fingerprint: str) -> None:
-    _record_path(cohort, week, learner).unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix="civicml-grade-", ignore_cleanup_errors=True) as scratch:
-        outcome = grade_submission(cohort.settings, week.name, learner, _variables(cohort, Path(scratch)))
-    write_record(
-        cohort,
-        week,
-        learner,
-        Record(
-            fingerprint=fingerprint,
-            problem=outcome.problem,
-            blank=outcome.blank,
-            notes=outcome.notes,
-            seconds=outcome.seconds,
-        ),
-    )
-
-
-# --- several processes ----------------------------------------------------------------------------
-
-
-def _grade_side_by_side(
-    cohort: Cohort, week: Week, wanted: dict[str, str], jobs: int, report: Report
-) -> None:
-    """Grade on `jobs` processes; each opens the cohort for itself and records marks as one alone does."""
-    # Spawned, not forked: a fork would share this process's open database and event loop.
-    with ProcessPoolExecutor(
-        max_workers=min(jobs, len(wanted)),
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_become_grader,
-        initargs=(cohort.root, cohort.course.root),
-    ) as pool:
-        report(0, len(wanted), "")
-        grading = {pool.submit(_grade_in_process, week.name, *one): one[0] for one in wanted.items()}
-        try:
-            for number, done in enumerate(as_completed(grading), start=1):
-                done.result()
-                report(number, len(wanted), grading[done])
-        except BrokenProcessPool as error:
-            raise CivicmlError(
-                "A grading process died; the machine may be short of memory. Marks so far are kept; run the "
-                "command again, with fewer jobs."
-            ) from error
-        except BaseException:
-            # What is being graded now is finished and kept; nothing further is begun.
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-_grader: list[Cohort] = []
-"""In a grading process: the cohort that it grades for."""
-
-
-def _become_grader(root: Path, course: Path) -> None:
-    # The command answers Ctrl-C; a grading process finishes what it is at, and ends with the command.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_command, daemon=True).start()
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # see civicml.cli.main
-    os.environ["CIVICML_COURSE"] = str(course)
-    _grader.append(open_cohort(root))
-
-
-def _end_with_the_command() -> None:
-    command = multiprocessing.parent_process()
-    if command is not None:
-        command.join()
-        os._exit(1)
-
-
-def _grade_in_process(week: str, learner: str, fingerprint: str) -> None:
-    cohort = _grader[0]
-    with cohort.logged():
-        _grade_one(cohort, cohort.course.week(week), learner, fingerprint)
-
-
-def _variables(cohort: Cohort, scratch: Path) -> dict[str, str]:
-    """The environment of a learner's code while it is graded: its own store, one thread, no network."""
-    return scratch_variables(scratch) | {
-        "CIVICML_COHORT": str(cohort.root),  # hidden tests read the sealed data there
-        "CIVICML_COURSE": str(cohort.course.root),  # the code runs in an empty directory elsewhere
-    }
-
-
-def scratch_variables(scratch: Path) -> dict[str, str]:
-    """An environment in which a notebook's runs go to a fresh store in `scratch`."""
-    return {
-        "MLFLOW_TRACKING_URI": prepare_store(scratch / "tracking"),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "HF_HUB_OFFLINE": "1",
-        SOURCE_VARIABLE: PUBLISHED,  # marks are for the course's tables, whatever official files are in use
-        "IPYTHONDIR": str(scratch / "ipython"),  # nobody's start-up files run with it
-        **dict.fromkeys(
-            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-        ),
-    }
+def _grade_by_engine(cohort: Cohort, week: Week, wanted: dict[str, str], jobs: int, report: Report) -> None:
+    """Grade and record each of `wanted`: the learner's id, and the fingerprint to note."""
+    learners = {cohort.notebook("submitted", week, one): one for one in wanted}
+    report(0, len(learners), "")
+    with grading_pool(cohort, week, min(jobs, len(learners))) as pool:
+        results = pool.grade(learners, lambda path: {LEARNER_VARIABLE: learners[path]})
+        with closing(results):
+            for number, result in enumerate(results, start=1):
+                one = learners[Path(result.submission)]
+                forget_record(cohort, week, one)
+                outcome = record_result(cohort.settings, week.name, one, result)
+                record = Record(
+                    fingerprint=wanted[one],
+                    problem=outcome.problem,
+                    blank=outcome.blank,
+                    notes=outcome.notes,
+                    seconds=outcome.seconds,
+                )
+                write_record(cohort, week, one, record)
+                report(number, len(learners), one)
 
 
 # --- how far it has come ----------------------------------------------------------------------------
-
-
-def _record_path(cohort: Cohort, week: Week, learner: str) -> Path:
-    return cohort.root / "grading" / week.name / f"{learner}.json"
-
-
-def read_record(cohort: Cohort, week: Week, learner: str) -> Record | None:
-    """How far a learner's week has come; None when it was not graded, or grading was cut short."""
-    try:
-        facts = json.loads(_record_path(cohort, week, learner).read_text(encoding="utf-8"))
-        return Record(**{**facts, "notes": tuple(facts["notes"])})
-    except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError):
-        return None
-
-
-def write_record(cohort: Cohort, week: Week, learner: str, record: Record) -> None:
-    """Keep how far a learner's week has come; the last thing that grading it does."""
-    path = _record_path(cohort, week, learner)
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise disk_trouble(error) from error
-    write_text(path, json.dumps(asdict(record), indent=1), mode=0o600)
 
 
 def mark_returned(cohort: Cohort, week: Week, learner: str, moment: datetime) -> None:
@@ -311,18 +254,38 @@ def graded_learners(cohort: Cohort, week: Week) -> dict[str, Record]:
     """Those whose latest work has been graded, by the questions as they are now, and how far they are."""
     if not cohort.notebook("source", week).is_file():
         return {}
-    questions = _digest_of_questions(cohort, week)
+    questions = digest_of_questions(cohort, week)
     found = handed_in(cohort, week.name)
     graded = {}
     for path in sorted((cohort.root / "grading" / week.name).glob("*.json")):
         learner = path.stem
         collected = _submitted(cohort, week, learner)
-        if learner in found and (collected is None or found[learner][-1][0] > collected):
-            continue  # something newer waits in the exchange
+        if learner in found and _something_waits(
+            cohort, week, learner, found[learner], collected=collected, questions=questions
+        ):
+            continue
         record = read_record(cohort, week, learner)
         if record and _is_done(cohort, week, learner, _fingerprint(cohort, week, learner, questions)):
             graded[learner] = record
     return graded
+
+
+def _something_waits(
+    cohort: Cohort,
+    week: Week,
+    learner: str,
+    found: list[tuple[datetime, Path]],
+    *,
+    collected: datetime | None,
+    questions: str,
+) -> bool:
+    """Whether a submission in the exchange may change the mark, and grading has not looked at it yet."""
+    if collected is None:
+        return True
+    if cohort.course.attempts.counts == "best" and len(found) > 1:
+        seen = {one.place for one in read_attempts(cohort, week, learner) if one.questions == questions}
+        return any(path.name not in seen for _, path in found)
+    return found[-1][0] > collected
 
 
 def _is_done(cohort: Cohort, week: Week, learner: str, fingerprint: str) -> bool:
@@ -343,7 +306,7 @@ def _fingerprint(cohort: Cohort, week: Week, learner: str, questions: str) -> st
     return digest.hexdigest()
 
 
-def _digest_of_questions(cohort: Cohort, week: Week) -> str:
+def digest_of_questions(cohort: Cohort, week: Week) -> str:
     """A digest of what decides marks: the marked cells of the lab, not the text between them."""
     notebook = read_notebook(cohort.notebook("source", week))
     cells = [(sorted(marking_of(cell).items()), cell.source) for cell in notebook.cells if marking_of(cell)]

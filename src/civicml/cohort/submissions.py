@@ -7,18 +7,19 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from civicml.assignment import NOTEBOOK, marking_of, read_notebook
 from civicml.autograder.canonical import canonicalise, unanswered
-from civicml.autograder.grade import LARGEST
+from civicml.autograder.limits import Limits
+from civicml.autograder.script import archive_kind
 from civicml.cohort.assignments import find_released
 from civicml.cohort.deadlines import deadlines
 from civicml.cohort.directory import LEARNERS_FILE, Cohort
 from civicml.cohort.exchange import Submit, cache, handed_in, run
+from civicml.cohort.receipts import Receipt
 from civicml.course import Week
 from civicml.errors import CivicmlError
 from civicml.learner import valid_id
@@ -26,35 +27,11 @@ from civicml.learner import valid_id
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-
-@dataclass(frozen=True)
-class Receipt:
-    """Proof that something was handed in."""
-
-    learner: str
-    week: Week
-    notebook: Path
-    sha256: str
-    size: int
-    """Bytes."""
-    submitted: datetime
-    deadline: datetime
-    """This learner's own, in the course's time zone like `submitted`."""
-    percent_off: float
-    """What being late costs, in percent of the lab's points; 0 in time or within the minutes of grace."""
-    earlier: int
-    """How many times this learner had handed the week in before."""
-    unanswered: tuple[str, ...]
-    """Questions still as they were released."""
-
-    @property
-    def late(self) -> bool:
-        """Whether it came in after the deadline."""
-        return self.submitted > self.deadline
+LARGEST = Limits().notebook_bytes
 
 
 def submit(cohort: Cohort, week: Week, learner: str, source: Path, now: datetime | None = None) -> Receipt:
-    """Hand in a learner's lab through nbgrader's exchange; the latest one handed in counts.
+    """Hand in a learner's lab through nbgrader's exchange, which keeps all that was handed in.
 
     Args:
         cohort: which cohort.
@@ -80,12 +57,12 @@ def submit(cohort: Cohort, week: Week, learner: str, source: Path, now: datetime
         kept = cache(cohort, learner)
         earlier = len(list(Path(kept, cohort.id).glob(f"{learner}+{week.name}+*")))
         earlier = max(earlier, len(handed_in(cohort, week.name).get(learner, ())))
-        run(Submit, cohort, week.name, learner, moment=moment, assignment_dir=desk, cache=kept)
+        done = run(Submit, cohort, week.name, learner, moment=moment, assignment_dir=desk, cache=kept)
     deadline = deadlines(cohort, week)(learner)
     late = max(0.0, (moment - deadline).total_seconds())
     return Receipt(
         learner=learner,
-        week=week,
+        week=week.name,
         notebook=notebook,
         sha256=hashlib.sha256(text).hexdigest(),
         size=len(text),
@@ -94,6 +71,7 @@ def submit(cohort: Cohort, week: Week, learner: str, source: Path, now: datetime
         percent_off=cohort.course.late.penalty(late, 100),
         earlier=earlier,
         unanswered=tuple(own),
+        place=str(done.assignment_filename),
     )
 
 
@@ -151,7 +129,7 @@ def _read(notebook: Path) -> bytes:
         text = file.read(LARGEST + 1)
     if len(text) > LARGEST:
         raise CivicmlError(
-            f"'{notebook}' has more than {LARGEST // 1_000_000} MB. Clear the outputs (Kernel menu, "
+            f"'{notebook}' has more than {LARGEST >> 20} MB. Clear the outputs (Kernel menu, "
             "'Restart Kernel and Clear Outputs'), save it and hand it in again; nothing was handed in."
         )
     return text
@@ -161,6 +139,8 @@ def _parsed(text: bytes, notebook: Path, released: "NotebookNode", week: Week) -
     """Make sure that `text` is this week's lab; return the questions that were not answered."""
     import nbformat
 
+    if kind := archive_kind(text):
+        raise CivicmlError(f"'{notebook}' is {kind}, not a notebook. Nothing was handed in.")
     try:
         content = json.loads(text)
         own = nbformat.reads(json.dumps(content), as_version=4)  # type: ignore[no-untyped-call]

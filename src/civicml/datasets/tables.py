@@ -30,6 +30,11 @@ class Tables(Mapping[str, pd.DataFrame]):
     def __init__(self, name: str, layer: str, frames: Mapping[str, pd.DataFrame]) -> None:
         self._name, self._layer, self._frames = name, layer, dict(frames)
 
+    def _copy(self) -> "Tables":
+        """The same tables in frames of their own; memory is shared until somebody writes to it."""
+        # Not `copy`: that could be a table's name.
+        return Tables(self._name, self._layer, {name: f.copy(deep=False) for name, f in self._frames.items()})
+
     def __getitem__(self, table: str) -> pd.DataFrame:
         try:
             return self._frames[table]
