@@ -16,7 +16,9 @@ from filelock import FileLock, Timeout
 
 from civicml.assignment import marking_of, read_notebook
 from civicml.autograder.grade import LEARNER_VARIABLE, record_result
+from civicml.autograder.pool import Pool
 from civicml.autograder.settings import disk_trouble
+from civicml.cohort.cluster import Cluster, cluster
 from civicml.cohort.deadlines import extensions, set_extension, settle
 from civicml.cohort.directory import Cohort, tell_gradebook
 from civicml.cohort.engine import Executor, grading_pool, walls
@@ -73,6 +75,7 @@ def grade(
     force: bool = False,
     jobs: int = 1,
     executor: Executor = "engine",
+    scheduler: str = "",
     report: Report = lambda done, all_, who: None,
 ) -> Grading:
     """Collect and grade what is new or changed; what was graded before keeps its marks.
@@ -87,6 +90,7 @@ def grade(
         force: grade again what has not changed.
         jobs: how many submissions are run side by side.
         executor: ``"nbgrader"`` for nbgrader's own executor, in kernels; the engine where it can run.
+        scheduler: the address of a Dask scheduler whose workers run them, in place of this machine's.
         report: told how many are done, of how many, and whose was the last.
 
     Raises:
@@ -95,6 +99,8 @@ def grade(
             so far are kept.
     """
     learners = [cohort.learner(learner)] if learner else cohort.learners()
+    if scheduler and executor != "engine":
+        raise CivicmlError("A cluster runs the engine; leave out --executor, or --scheduler.")
     if not cohort.notebook("source", week).is_file():
         raise CivicmlError(f"{week.name} has not been released in this cohort, so there is nothing to grade.")
     with cohort.logged(), only_one(cohort):
@@ -108,8 +114,15 @@ def grade(
         _give_extensions(cohort, week, to_do)
         around = walls(executor)
         if to_do:
-            run_them = _grade_by_engine if around.executor == "engine" else grade_in_kernels
-            run_them(cohort, week, {one: wanted[one] for one in to_do}, jobs, report)
+            those = {one: wanted[one] for one in to_do}
+            if scheduler:
+                with cluster(cohort, week, scheduler) as graders:
+                    _grade_by_engine(cohort, week, those, graders, report)
+            elif around.executor == "engine":
+                with grading_pool(cohort, week, min(jobs, len(those))) as graders:
+                    _grade_by_engine(cohort, week, those, graders, report)
+            else:
+                grade_in_kernels(cohort, week, those, jobs, report)
             report(len(to_do), len(to_do), "")
         settle(cohort, week)
         graded = _outcomes(cohort, week, submitted, set(to_do))
@@ -118,7 +131,7 @@ def grade(
         graded=tuple(graded),
         missing=tuple(one.id for one in learners if one.id not in submitted),
         strangers=() if learner else tuple(strangers),
-        no_sandbox=around.no_sandbox,
+        no_sandbox="" if scheduler else around.no_sandbox,
     )
 
 
@@ -157,26 +170,26 @@ def _give_extensions(cohort: Cohort, week: Week, learners: list[str]) -> None:
         gradebook.db.commit()
 
 
-def _grade_by_engine(cohort: Cohort, week: Week, wanted: dict[str, str], jobs: int, report: Report) -> None:
+def _grade_by_engine(
+    cohort: Cohort, week: Week, wanted: dict[str, str], graders: Pool | Cluster, report: Report
+) -> None:
     """Grade and record each of `wanted`: the learner's id, and the fingerprint to note."""
     learners = {cohort.notebook("submitted", week, one): one for one in wanted}
     report(0, len(learners), "")
-    with grading_pool(cohort, week, min(jobs, len(learners))) as pool:
-        results = pool.grade(learners, lambda path: {LEARNER_VARIABLE: learners[path]})
-        with closing(results):
-            for number, result in enumerate(results, start=1):
-                one = learners[Path(result.submission)]
-                forget_record(cohort, week, one)
-                outcome = record_result(cohort.settings, week.name, one, result)
-                record = Record(
-                    fingerprint=wanted[one],
-                    problem=outcome.problem,
-                    blank=outcome.blank,
-                    notes=outcome.notes,
-                    seconds=outcome.seconds,
-                )
-                write_record(cohort, week, one, record)
-                report(number, len(learners), one)
+    with closing(graders.grade(learners, lambda path: {LEARNER_VARIABLE: learners[path]})) as results:
+        for number, result in enumerate(results, start=1):
+            one = learners[Path(result.submission)]
+            forget_record(cohort, week, one)
+            outcome = record_result(cohort.settings, week.name, one, result)
+            record = Record(
+                fingerprint=wanted[one],
+                problem=outcome.problem,
+                blank=outcome.blank,
+                notes=outcome.notes,
+                seconds=outcome.seconds,
+            )
+            write_record(cohort, week, one, record)
+            report(number, len(learners), one)
 
 
 # --- how far it has come ----------------------------------------------------------------------------
