@@ -390,6 +390,10 @@ def grade(  # noqa: PLR0917 - options of a command
     executor: Annotated[
         Runner, typer.Option(help="What runs notebooks: the sandboxed engine, or nbgrader's own executor.")
     ] = Runner.engine,
+    scheduler: Annotated[
+        str,
+        typer.Option(help="Run them on the workers of this Dask scheduler, such as tcp://10.0.0.5:8786."),
+    ] = "",
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
     """Collect what was handed in and grade what is new; stop it at any time and run it again."""
@@ -404,6 +408,7 @@ def grade(  # noqa: PLR0917 - options of a command
             force=force,
             jobs=jobs,
             executor=executor.value,
+            scheduler=scheduler,
             report=report,
         )
     if done.no_sandbox:

@@ -99,10 +99,7 @@ class Grader:
         try:
             cells, notes = restore(read_submission(path, self.settings.limits), self.lab)
         except UnreadableError as error:
-            verdicts = tuple(
-                Verdict(c.name, "failed", 0.0, c.points, str(error)) for c in self.lab.cells if c.graded
-            )
-            return Result(str(path), str(error), verdicts, seconds=time.monotonic() - began)
+            return unreadable(self.lab, path, str(error), time.monotonic() - began)
         for attempt in (1, 2):
             if self._stopped:
                 break
@@ -124,19 +121,8 @@ class Grader:
                 cpu_seconds=session.cpu,
                 attempts=attempt,
             )
-        voided = tuple(
-            Verdict(
-                c.name,
-                "manual" if c.manual else "void",
-                None if c.manual else 0.0,
-                c.points,
-                "This could not be tested.",
-            )
-            for c in self.lab.cells
-            if c.graded
-        )
         flag = "Grading ended twice without a result; a person should look at this submission."
-        return Result(str(path), "", voided, (*notes, flag), {}, time.monotonic() - began, attempts=2)
+        return untested(self.lab, path, (*notes, flag), time.monotonic() - began)
 
     def close(self) -> None:
         """End the worker."""
@@ -249,6 +235,30 @@ class Pool:
         """End all workers."""
         for grader in self._graders:
             grader.close()
+
+
+def unreadable(lab: Script, path: Path, reason: str, seconds: float = 0.0) -> Result:
+    """The result of a file that holds no notebook: no points, and the reason for the learner."""
+    verdicts = tuple(
+        Verdict(cell.name, "failed", 0.0, cell.points, reason) for cell in lab.cells if cell.graded
+    )
+    return Result(str(path), reason, verdicts, seconds=seconds)
+
+
+def untested(lab: Script, path: Path, flags: tuple[str, ...], seconds: float = 0.0) -> Result:
+    """The result of a submission with which one worker after another ended: void, for a person to look at."""
+    voided = tuple(
+        Verdict(
+            cell.name,
+            "manual" if cell.manual else "void",
+            None if cell.manual else 0.0,
+            cell.points,
+            "This could not be tested.",
+        )
+        for cell in lab.cells
+        if cell.graded
+    )
+    return Result(str(path), "", voided, flags, {}, seconds, attempts=2)
 
 
 def grade_submission(notebook: Path, lab: Path, settings: Settings) -> Result:

@@ -163,7 +163,7 @@ def read_submission(path: Path, limits: Limits) -> list[dict[str, Any]]:
     Raises:
         UnreadableError: with the reason, as a sentence for the learner.
     """
-    notebook = _parsed(_received(path, limits))
+    notebook = _parsed(receive(path, limits))
     if notebook.get("nbformat") in (1, 2, 3):
         notebook = _upgraded(notebook)
     cells = notebook.get("cells")
@@ -174,7 +174,12 @@ def read_submission(path: Path, limits: Limits) -> list[dict[str, Any]]:
     return [_checked(cell, number) for number, cell in enumerate(cells, start=1)]
 
 
-def _received(path: Path, limits: Limits) -> bytes:
+def receive(path: Path, limits: Limits) -> bytes:
+    """What a submitted file holds, if it is a regular file of its own and not too large.
+
+    Raises:
+        UnreadableError: with the reason, as a sentence for the learner.
+    """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:

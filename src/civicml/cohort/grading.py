@@ -17,9 +17,11 @@ from filelock import FileLock, Timeout
 
 from civicml.assignment import NOTEBOOK, marking_of, read_notebook
 from civicml.autograder.grade import LEARNER_VARIABLE, record_result
+from civicml.autograder.pool import Pool
 from civicml.autograder.settings import disk_trouble
 from civicml.cohort.attempts import Attempt, attempt_of, best, keep
 from civicml.cohort.attempts import attempts as read_attempts
+from civicml.cohort.cluster import Cluster, cluster
 from civicml.cohort.deadlines import deadlines, extensions, set_extension, settle
 from civicml.cohort.directory import Cohort, tell_gradebook
 from civicml.cohort.engine import Executor, Walls, grading_pool, walls
@@ -76,6 +78,7 @@ def grade(
     force: bool = False,
     jobs: int = 1,
     executor: Executor = "engine",
+    scheduler: str = "",
     report: Report = lambda done, all_, who: None,
 ) -> Grading:
     """Collect and grade what is new or changed; what was graded before keeps its marks.
@@ -90,6 +93,7 @@ def grade(
         force: grade again what has not changed.
         jobs: how many submissions are run side by side.
         executor: ``"nbgrader"`` for nbgrader's own executor, in kernels; the engine where it can run.
+        scheduler: the address of a Dask scheduler whose workers run them, in place of this machine's.
         report: told how many are done, of how many, and whose was the last.
 
     Raises:
@@ -98,6 +102,8 @@ def grade(
             so far are kept.
     """
     learners = [cohort.learner(learner)] if learner else cohort.learners()
+    if scheduler and executor != "engine":
+        raise CivicmlError("A cluster runs the engine; leave out --executor, or --scheduler.")
     if not cohort.notebook("source", week).is_file():
         raise CivicmlError(f"{week.name} has not been released in this cohort, so there is nothing to grade.")
     with cohort.logged(), only_one(cohort):
@@ -111,8 +117,15 @@ def grade(
         to_do = [one for one in submitted if force or not _is_done(cohort, week, one, wanted[one])]
         _give_extensions(cohort, week, to_do)
         if to_do:
-            run_them = _grade_by_engine if around.executor == "engine" else grade_in_kernels
-            run_them(cohort, week, {one: wanted[one] for one in to_do}, jobs, report)
+            those = {one: wanted[one] for one in to_do}
+            if scheduler:
+                with cluster(cohort, week, scheduler) as graders:
+                    _grade_by_engine(cohort, week, those, graders, report)
+            elif around.executor == "engine":
+                with grading_pool(cohort, week, min(jobs, len(those))) as graders:
+                    _grade_by_engine(cohort, week, those, graders, report)
+            else:
+                grade_in_kernels(cohort, week, those, jobs, report)
             report(len(to_do), len(to_do), "")
         settle(cohort, week)
         graded = _outcomes(cohort, week, submitted, set(to_do))
@@ -121,7 +134,7 @@ def grade(
         graded=tuple(graded),
         missing=tuple(one.id for one in learners if one.id not in submitted),
         strangers=() if learner else tuple(strangers),
-        no_sandbox=around.no_sandbox,
+        no_sandbox="" if scheduler else around.no_sandbox,
     )
 
 
@@ -218,26 +231,26 @@ def _give_extensions(cohort: Cohort, week: Week, learners: list[str]) -> None:
         gradebook.db.commit()
 
 
-def _grade_by_engine(cohort: Cohort, week: Week, wanted: dict[str, str], jobs: int, report: Report) -> None:
+def _grade_by_engine(
+    cohort: Cohort, week: Week, wanted: dict[str, str], graders: Pool | Cluster, report: Report
+) -> None:
     """Grade and record each of `wanted`: the learner's id, and the fingerprint to note."""
     learners = {cohort.notebook("submitted", week, one): one for one in wanted}
     report(0, len(learners), "")
-    with grading_pool(cohort, week, min(jobs, len(learners))) as pool:
-        results = pool.grade(learners, lambda path: {LEARNER_VARIABLE: learners[path]})
-        with closing(results):
-            for number, result in enumerate(results, start=1):
-                one = learners[Path(result.submission)]
-                forget_record(cohort, week, one)
-                outcome = record_result(cohort.settings, week.name, one, result)
-                record = Record(
-                    fingerprint=wanted[one],
-                    problem=outcome.problem,
-                    blank=outcome.blank,
-                    notes=outcome.notes,
-                    seconds=outcome.seconds,
-                )
-                write_record(cohort, week, one, record)
-                report(number, len(learners), one)
+    with closing(graders.grade(learners, lambda path: {LEARNER_VARIABLE: learners[path]})) as results:
+        for number, result in enumerate(results, start=1):
+            one = learners[Path(result.submission)]
+            forget_record(cohort, week, one)
+            outcome = record_result(cohort.settings, week.name, one, result)
+            record = Record(
+                fingerprint=wanted[one],
+                problem=outcome.problem,
+                blank=outcome.blank,
+                notes=outcome.notes,
+                seconds=outcome.seconds,
+            )
+            write_record(cohort, week, one, record)
+            report(number, len(learners), one)
 
 
 # --- how far it has come ----------------------------------------------------------------------------
