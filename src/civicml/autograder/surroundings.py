@@ -13,6 +13,7 @@ from civicml.autograder.script import Script
 from civicml.course import COURSE_FILE
 from civicml.datasets.building import built, cache_directory
 from civicml.datasets.catalogue import KIT_FILE, all_datasets
+from civicml.datasets.exporting import built_whole
 from civicml.datasets.using import PUBLISHED, SOURCE_VARIABLE
 
 COURSE = "/srv/course"
@@ -49,7 +50,7 @@ def surround(
     found = all_datasets(root) if root is not None else []
     named = [data for data in found if re.search(rf"""["']{re.escape(data.name)}["']""", text)]
     # A file that marks a kit; what is in it is not read, so the course file stands in for it.
-    folders = {data.name: data.folder if data.in_kit else built(data) for data in named}
+    folders = {data.name: data.folder if data.in_kit else built_whole(data) for data in named}
     settings = replace(
         settings,
         tables=tuple(
@@ -72,7 +73,10 @@ def surround(
         learners[f"{place}/schema.toml"] = data.folder / "schema.toml"
         if not data.in_kit:
             tests[f"{TESTS_COURSE}/datasets/{data.domain}/{data.name}"] = data.folder
-            tests[f"{CACHE}/{data.name}/{folder.name}"] = folder
+            # A dataset that is kept by year has a directory for each; the learner's side sees them joined.
+            years = data.schema.years
+            edition = folder if years is None else built(data, "published", years.default[0]).parent
+            tests[f"{CACHE}/{data.name}/{edition.name}"] = edition
         if cohort is not None and (cohort / "sealed" / data.name).is_dir():
             tests[f"{COHORT}/sealed/{data.name}"] = cohort / "sealed" / data.name
     # Where the lab logs no runs a learner may all the same; such a store is made on first use.

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import pyarrow.parquet as pq
 
-from civicml.datasets.building import built, plain_errors
-from civicml.datasets.catalogue import DATASHEET_FILE, find_dataset, refuse_in_kit
+from civicml.datasets.building import built, cache_directory, fingerprint, plain_errors
+from civicml.datasets.catalogue import DATASHEET_FILE, Dataset, find_dataset, refuse_in_kit
 from civicml.datasets.checksums import CHECKSUMS_FILE
 from civicml.datasets.loading import load_published
 from civicml.datasets.official import READER_FILE
@@ -43,6 +44,24 @@ def export_published(name: str, destination: Path) -> None:
         for file in _FOR_LEARNERS:
             if (dataset.folder / file).is_file():
                 shutil.copyfile(dataset.folder / file, work / file)
+
+
+def built_whole(dataset: Dataset) -> Path:
+    """The published tables as a kit has them, a file each, whatever years they are kept by.
+
+    Made in the cache on first use. For a dataset without years it is the usual build.
+    """
+    years = dataset.schema.years
+    if years is None:
+        return built(dataset)
+    editions = [built(dataset, "published", year) for year in years.published]
+    whole = cache_directory() / dataset.name / f"whole-{fingerprint(dataset)}"
+    with plain_errors(whole), filelock.FileLock(whole.parent / ".lock"):
+        if not whole.is_dir():
+            with _new_directory(whole) as work:
+                for table in dataset.schema.tables:
+                    _join([edition / f"{table}.parquet" for edition in editions], work / f"{table}.parquet")
+    return whole
 
 
 def _join(parts: list[Path], whole: Path) -> None:
