@@ -1,4 +1,4 @@
-"""Official criminal court files (receipts, disposals, open cases; open cases by age), made up in their format."""
+"""Official criminal court files: receipts, disposals, open cases; open cases by age; made up in their format."""
 
 import os
 import re

@@ -73,9 +73,7 @@ def by_speed(axis: Axes, rows: pd.DataFrame) -> str:
     if len(rates) < 2:
         return ""
     axis.bar_label(axis.bar(rates.index.astype(int).astype(str), rates, color=RED), fmt="%.0f", fontsize=8)
-    axis.set(
-        title="How fast, how bad", xlabel="speed limit, mph", ylabel="fatal or serious, %"
-    )
+    axis.set(title="How fast, how bad", xlabel="speed limit, mph", ylabel="fatal or serious, %")
     return (
         f"The share that is fatal or serious is lowest at a limit of {rates.idxmin():.0f} "
         f"({rates.min():.0f}%) and highest at {rates.idxmax():.0f} ({rates.max():.0f}%)."
