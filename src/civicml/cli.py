@@ -916,7 +916,8 @@ def dossier_check(folder: DossierFolder) -> None:
             f"{len(problems)} to put right in '{folder}'; each line above says where and what."
         )
     quoted = len({figure.metric for figure in figures(dossier)})
-    console.print(f"{folder}: complete. A review will look up {quoted} metrics in the run.", markup=False)
+    said = f"{folder}: complete. A review will look up {quoted} metrics in the run."
+    console.print(said, highlight=False, soft_wrap=True, markup=False)
 
 
 @dossier_app.command("export")

@@ -172,6 +172,8 @@ def _form_fault(question: Question, answer: str) -> str | None:
             if re.fullmatch(pattern, answer)
             else f"{_quoted(answer)} is not {wanted}; {_write(question)}"
         )
+    if question.type in ("term", "role") and "\n" in answer:
+        return f"goes over several lines; {_write(question)}"
     if len(answer) > (most := MOST_LETTERS.get(question.type, len(answer))):
         return f"has {len(answer):,} characters; at most {most:,} are read here"
     if question.type == "prose":

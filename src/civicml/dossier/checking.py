@@ -114,9 +114,17 @@ def _faults(document: Document, section: Section, question: Question) -> Iterato
 
 def _untouched(document: Document) -> int:
     """How many answers are to be written if none is, else 0."""
-    facts = all(blank(table) for table in document.facts.values())
     asked = [question for _, question in document.form.questions()]
-    return sum(not question.optional for question in asked) if facts and blank(dict(document.prose)) else 0
+    if any(not blank(document.prose.get(heading)) for heading in document.form.headings):
+        return 0
+    for section, question in document.form.questions():
+        answer = document.answer(section.name, question.name)
+        given = {part.name for part in question.parts if part.every_choice}  # the template fills these in
+        rows = answer if isinstance(answer, list) and question.is_rows else [{question.name: answer}]
+        left = [v for row in rows if isinstance(row, dict) for k, v in row.items() if k not in given]
+        if not blank(left):
+            return 0
+    return sum(not question.optional for question in asked)
 
 
 def _unknown_facts(document: Document) -> Iterator[Problem]:

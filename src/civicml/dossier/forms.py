@@ -45,7 +45,7 @@ class Question(_Part):
 
     Attributes:
         name: its key among the facts.
-        type: the kind of answer: ``prose`` is written below a heading in the Markdown part, the rest are facts.
+        type: the kind of answer: ``prose`` is Markdown below a heading, the rest are facts.
         ask: what to write, as a noun phrase: it completes "Write …".
         example: an answer from another, fictional tool; an answer that repeats it is refused.
         label: what people call it; for prose it is the heading, and unique in its document.
