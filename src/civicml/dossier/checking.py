@@ -124,7 +124,7 @@ def _untouched(document: Document) -> int:
         left = [v for row in rows if isinstance(row, dict) for k, v in row.items() if k not in given]
         if not blank(left):
             return 0
-    return sum(not question.optional for question in asked)
+    return sum(not question.optional and not question.needed_if for question in asked)
 
 
 def _unknown_facts(document: Document) -> Iterator[Problem]:

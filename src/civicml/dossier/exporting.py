@@ -6,6 +6,7 @@ Shows what was answered and escapes all of it. Must not judge: what is wrong is 
 import csv
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -27,6 +28,10 @@ from civicml.page import prose, render
 NOT_ANSWERED = "Not answered"
 TABLE_HEADINGS = ("Section", "Section title", "Field", "Answer", "Note for the publisher")
 
+# The end of a line that only wraps: what follows is not empty, nor the start of a list or of a table.
+_WRAPPED = re.compile(r"(?<!\n)[ \t]*\n[ \t]*(?![\s*+>#|`-]|\d+[.)])")
+_ITEM = re.compile(r"^[ \t]*[-*+][ \t]+", re.MULTILINE)
+_EMPHASIS = re.compile(r"\*{1,2}([^*\n]+)\*{1,2}")
 _RUNS_IN_A_SPREADSHEET = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -207,19 +212,27 @@ def transparency_table(dossier: Dossier) -> str:
             answer = _for_table(document, section, question)
             if answer.startswith(_RUNS_IN_A_SPREADSHEET):
                 answer = f"'{answer}"  # a spreadsheet would take it for a formula
-            writer.writerow([section.number, section.title, question.title, answer, question.note])
+            writer.writerow(
+                [question.number or section.number, section.title, question.title, answer, question.note]
+            )
     return file.getvalue()
 
 
 def _for_table(document: Document, section: Section, question: Question) -> str:
     if question.type == "prose":
-        return document.prose.get(question.title, "")
+        return _plain_text(document.prose.get(question.title, ""))
     answer = document.answer(section.name, question.name)
     if question.type == "figures" and isinstance(answer, list):
         return "\n".join(_figure(row) for row in answer if isinstance(row, dict))
     if blank(answer) and question.needed_if and document.answer(section.name, question.needed_if) is False:
         return "No third party is involved" if question.needed_if == "third_party" else "Does not apply"
     return _plain(answer)
+
+
+def _plain_text(markdown: str) -> str:
+    """Prose for a cell: a paragraph is one line, list items begin with a dot, emphasis goes."""
+    text = _WRAPPED.sub(" ", markdown)
+    return _EMPHASIS.sub(r"\1", _ITEM.sub("• ", text))
 
 
 def _figure(row: dict[str, object]) -> str:

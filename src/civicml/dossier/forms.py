@@ -55,6 +55,7 @@ class Question(_Part):
         every_choice: the rows that this column is part of name each choice exactly once.
         words: the fewest words that can say it.
         columns: the fields of each of the ``rows``.
+        number: its own number in a published standard, where that is known.
         published: whether the answer is part of the published table (of the transparency record).
         note: what whoever publishes the answer must know.
     """
@@ -71,6 +72,7 @@ class Question(_Part):
     every_choice: bool = False
     words: int = 0
     columns: tuple["Question", ...] = ()
+    number: str = ""
     published: bool = True
     note: str = ""
 
@@ -159,6 +161,7 @@ FIGURE = (
     Question(
         name="of",
         type="term",
+        label="Measured on",
         ask="what it was measured on: which rows or group, and how many",
         example="2,100 hours from July to October 2025",
     ),
