@@ -57,11 +57,26 @@ def test_one_figure_with_two_values_is_named_with_both_places(dossier) -> None:
     [
         ("field_trial.md", "ends = 2026-08-28", "ends = 2026-05-28", "the trial ends before it begins"),
         ("datasheet.md", "from = 2024-10-01", "from = 2026-10-01", "the data ends before it begins"),
-        ("model_card.md", "trained_on = 2026-04-20", "trained_on = 2026-03-20", "trained before its data ends"),
-        ("model_card.md", "trained_on = 2026-04-20", "trained_on = 2026-06-20", "the dossier is older than its model"),
-        ("monitoring_plan.md", "review_on = 2026-11-02", "review_on = 2026-01-02", "the review is before the dossier"),
+        (
+            "model_card.md",
+            "trained_on = 2026-04-20",
+            "trained_on = 2026-03-20",
+            "trained before its data ends",
+        ),
+        (
+            "model_card.md",
+            "trained_on = 2026-04-20",
+            "trained_on = 2026-06-20",
+            "the dossier is older than its model",
+        ),
+        (
+            "monitoring_plan.md",
+            "review_on = 2026-11-02",
+            "review_on = 2026-01-02",
+            "the review is before the dossier",
+        ),
     ],
-)  # fmt: skip
+)
 def test_dates_follow_each_other(dossier, file: str, old: str, new: str, says: str) -> None:
     assert says in dossier.change(file, old, new).problem()
 

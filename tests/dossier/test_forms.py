@@ -1,4 +1,4 @@
-"""The forms themselves: every field says what it is for, and its example would be accepted from anybody else."""
+"""The forms: every field says what it is for, and its example would do if it were not the example."""
 
 import tomllib
 

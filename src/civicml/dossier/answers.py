@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from civicml.dossier.forms import Question, shown
-from civicml.dossier.reading import markdown, tame, unknown, unprintable
+from civicml.dossier.reading import MOST_LETTERS, markdown, tame, unknown, unprintable
 
 FEWEST_WORDS = {"text": 4, "prose": 20}
-MOST_LETTERS = {"term": 200, "role": 120, "text": 1_500}
+LONGEST = {"term": 200, "role": 120, "text": 1_500, "prose": MOST_LETTERS}
 _LARGEST = Decimal(10) ** 15
 
 _PATTERNS = {
@@ -174,7 +174,7 @@ def _form_fault(question: Question, answer: str) -> str | None:
         )
     if question.type in ("term", "role") and "\n" in answer:
         return f"goes over several lines; {_write(question)}"
-    if len(answer) > (most := MOST_LETTERS.get(question.type, len(answer))):
+    if len(answer) > (most := LONGEST.get(question.type, len(answer))):
         return f"has {len(answer):,} characters; at most {most:,} are read here"
     if question.type == "prose":
         return _prose_fault(question, answer)

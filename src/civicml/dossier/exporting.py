@@ -21,7 +21,7 @@ from markupsafe import Markup
 from civicml.dossier.answers import blank
 from civicml.dossier.checking import check
 from civicml.dossier.forms import Question, Section
-from civicml.dossier.reading import Document, Dossier, Problem, read
+from civicml.dossier.reading import MOST_LETTERS, Document, Dossier, Problem, read
 from civicml.errors import CivicmlError
 from civicml.page import prose, render
 
@@ -153,9 +153,13 @@ def _facts(document: Document, section: Section, question: Question) -> Iterator
 
 def _text(document: Document, question: Question) -> _Block:
     text = document.prose.get(question.title, "")
-    return _Block(
-        label=question.title, text=_safe(text) if text else Markup("<p>{}.</p>").format(NOT_ANSWERED)
-    )
+    if not text:
+        shown = Markup("<p>{}.</p>").format(NOT_ANSWERED)
+    elif len(text) > MOST_LETTERS:
+        shown = Markup("<p>Left out: {:,} characters.</p>").format(len(text))
+    else:
+        shown = _safe(text)
+    return _Block(label=question.title, text=shown)
 
 
 def _safe(markdown: str) -> Markup:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FENCE = "+++"
 MOST_BYTES = 100_000
 """The largest file that is read: ten times the longest document anyone would read."""
+MOST_LETTERS = 20_000
+"""The longest text below one heading."""
 
 _HIDDEN = {"Cc", "Cf", "Cs", "Co"}
 _HARMLESS = "\t\n\u200c\u200d\u200e\u200f\u00ad"  # joiners and marks that some scripts need, the soft hyphen
@@ -155,11 +157,13 @@ def _bytes(path: Path) -> bytes:
         if path.is_symlink():
             raise _Unreadable("is a link; put the file itself here") from error
         raise _Unreadable(f"cannot be opened ({error.strerror})") from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise _Unreadable("is not an ordinary file")
-        content = file.read(MOST_BYTES + 1)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            content = file.read(MOST_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(content) > MOST_BYTES:
         raise _Unreadable(f"is larger than {MOST_BYTES // 1000} kB; a document is a few pages of text")
     return content
@@ -221,7 +225,7 @@ def _prose(form: Form, text: str, before: int) -> tuple[dict[str, str], list[Pro
 
 def _headings(text: str) -> list[tuple[str, int, int]]:
     """The headings of the first two levels: text, line, first line below."""
-    tokens = markdown().parse(text)
+    tokens = _blocks().parse(text)
     return [
         (tokens[number + 1].content.strip(), token.map[0], token.map[1])
         for number, token in enumerate(tokens)
@@ -248,6 +252,14 @@ def markdown() -> "MarkdownIt":
     from markdown_it import MarkdownIt
 
     return MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+@cache
+def _blocks() -> "MarkdownIt":
+    """A parser that looks for headings and no further: what stands within a line may be slow to read."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).disable("inline")
 
 
 def tame(text: str, most: int = 60) -> str:
