@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from civicml.dossier.forms import form
+
 
 def test_the_example_dossier_is_complete(dossier) -> None:
     assert dossier.problems() == []
@@ -135,6 +137,10 @@ def test_each_kind_of_answer_is_held_to_its_kind(dossier, file: str, old: str, n
     assert any(problem.startswith(file) and says in problem for problem in problems), problems
 
 
+PICTURE = "Used by the lead at noon, ![plan](https://x.example/a.png) for calls. "
+OWN_EXAMPLE = form("model_card").headings["Intended use"].example
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -144,21 +150,10 @@ def test_each_kind_of_answer_is_held_to_its_kind(dossier, file: str, old: str, n
         ("The call team uses it.", "has 5 words and says too little (at least 20)"),
         ("list " * 60, "repeats 1 words"),
         ("Lorem ipsum dolor sit amet, " + "consectetur " * 30, "'Lorem ipsum' stands for something"),
-        (
-            "It is used by the team as described in " + "many different words " * 8 + "<insert team>.",
-            "stands for",
-        ),
-        (
-            "Used by the lead each day at noon, for reminder calls, ![plan](https://x.example/a.png) and by nobody "
-            "else in the whole of the service.",
-            "holds a picture",
-        ),
-        (
-            "We add: The control room's duty manager reads the list at the top of each hour and decides which "
-            "twelve departures get a spare driver. The list orders the departures; the manager may pass over any of them "
-            "and says why in the log.",
-            "the form's own example",
-        ),
+        ("Used by the team, " + "many different words " * 8 + "<insert team>.", "stands for"),
+        (PICTURE + "many different words " * 8, "holds a picture"),
+        (f"We add: {OWN_EXAMPLE}", "the form's own example"),
+        ("A word and another one. " * 1_000, "at most 20,000 are read here"),
     ],
 )
 def test_prose_that_says_nothing(dossier, text: str, says: str) -> None:
@@ -168,7 +163,9 @@ def test_prose_that_says_nothing(dossier, text: str, says: str) -> None:
 
 
 def test_the_same_words_below_two_headings(dossier) -> None:
-    text = "Ninety minutes with the analyst before the first list; again each year for new callers. The lead comes as well."
+    text = (
+        "Ninety minutes with the analyst before the first list. " * 2 + "Again each year, for every caller."
+    )
     dossier.prose("transparency_record.md", "Training", text)
     problem = dossier.prose("transparency_record.md", "Human review", text.upper()).problem()
     assert "'Training': says the same as 'Human review'" in problem
