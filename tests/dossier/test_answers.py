@@ -128,7 +128,7 @@ def test_one_answer_that_is_none(dossier, old: str, new: str, place: str, says: 
             'characteristic = "ethnicity"',
             "not one of age, disability",
         ),
-        ("monitoring_plan.md", "act_at = 4.5", "act_at = 6.5", "must be lower than look_at"),
+        ("monitoring_plan.md", "act_at = 4.5", "act_at = 6.5", "you look before you act"),
         ("impact_screening.md", 'reference = "DPIA-2026-031"', 'reference = ""', "reference: is empty"),
     ],
 )

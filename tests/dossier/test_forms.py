@@ -1,6 +1,8 @@
 """The forms: every field says what it is for, and its example would do if it were not the example."""
 
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +107,9 @@ def test_a_title_is_one_readable_line(tmp_path, title: str) -> None:
     with pytest.raises(CivicmlError, match="one line"):
         new(tmp_path / "mine", title)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_handbook_lists_the_files() -> None:
+    page = Path(__file__).parents[2] / "course" / "handbook" / "dossier.md"
+    listed = re.findall(r"^\| `([a-z_.]+)` \|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert listed == [each.file for each in forms()]

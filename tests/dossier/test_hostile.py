@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from civicml.dossier import check, page, read
+from civicml.dossier import check, export, page, read
+from civicml.dossier.forms import forms
 from civicml.dossier.reading import MOST_BYTES
 from civicml.errors import CivicmlError
 
@@ -84,6 +85,32 @@ def test_rows_of_the_wrong_shape(dossier) -> None:
     assert any("[performance] figures: must be blocks" in problem for problem in problems)
     assert any("[performance] rivals: must be blocks" in problem for problem in problems)
     page(read(dossier.path), check(read(dossier.path)))
+
+
+WEIRD = [
+    "0", "-1", "1.5", "nan", "-inf", "1e14", "1e-14", "true", '""', "'x'", "'  '", "[]", "[1]", "['a', 2]",
+    "[[[]]]", "{}", "[{}]", "[{}, 1]", "{ value = 1 }", "{ value = {}, unit = [] }", "{ value = nan, unit = 'x', b = 1 }",
+    "{ a = { b = 1 } }", "2026-01-01", "2026-01-01T10:00:00Z", "10:00:00", "0001-01-01",
+    "[{ metric = 'm', value = 1, unit = 'a b', of = 'all' }]", r'"a\nb\u0007"', "'=1+1'",
+    "[{ metric = [], value = 'x', low = true, high = {} }]",
+    "[{ characteristic = [], in_the_data = {}, finding = 1 }]",
+    "[{ look_at = nan, act_at = inf, direction = 'falls below' }]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", WEIRD)
+def test_any_value_in_every_field_gives_problems_and_never_a_traceback(dossier, tmp_path, value: str) -> None:
+    for each in forms():
+        lines = []
+        for section in each.sections:
+            lines += [f"[{section.name}]", *(f"{field.name} = {value}" for field in section.fields)]
+        facts = "\n".join(lines)
+        whole = f"+++\n{facts}\n+++\n" if each.headings else facts
+        (dossier.path / each.file).write_text(whole, encoding="utf-8")
+    problems = dossier.problems()
+    assert len(problems) >= 8
+    assert all(problem.isprintable() for problem in problems)
+    export(dossier.path, page_to=tmp_path / "p.html", table_to=tmp_path / "t.csv", draft=True)
 
 
 def test_links_are_not_followed(dossier, tmp_path) -> None:

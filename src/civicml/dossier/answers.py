@@ -114,7 +114,7 @@ def _row_faults(question: Question, answer: object) -> Iterator[Fault]:
 def _interval_faults(rows: list[dict[str, Any]]) -> Iterator[Fault]:
     for number, row in enumerate(rows, 1):
         ends = [row.get(name) for name in ("low", "value", "high")]
-        numbers = [Decimal(end) for end in ends if end is not None and _is_number(end)]
+        numbers = [Decimal(end) for end in ends if end is not None and is_number(end)]
         if numbers != sorted(numbers):
             yield f"block {number}", "the value lies outside its interval; low, value, high must rise"
         if blank(row.get("low")) != blank(row.get("high")):
@@ -128,7 +128,7 @@ def _quantity_faults(question: Question, answer: object) -> Iterator[Fault]:
     for name in answer:
         if name not in ("value", "unit"):
             yield "", unknown("key", name, ("value", "unit"))
-    if not _is_number(answer.get("value")):
+    if not is_number(answer.get("value")):
         given = answer.get("value")
         found = "is empty" if blank(given) else f"is {kind(given)} and not a number"
         yield "value", f"{found}; {_write(question)}"
@@ -215,7 +215,7 @@ def _date_fault(question: Question, answer: object) -> str | None:
 
 
 def _number_fault(question: Question, answer: object) -> str | None:
-    if not _is_number(answer):
+    if not is_number(answer):
         return f"is {kind(answer)} and not a number; {_write(question)}"
     return None
 
@@ -315,7 +315,8 @@ def _is_example(question: Question, text: str) -> bool:
     return False
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Whether `value` is a number that can be compared: finite, and of a size that means something."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return False
     number = Decimal(value) if isinstance(value, int) else value

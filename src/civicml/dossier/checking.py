@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from civicml.dossier.answers import blank, faults, kind, words
+from civicml.dossier.answers import blank, faults, is_number, kind, words
 from civicml.dossier.forms import Question, Section, shown
 from civicml.dossier.reading import Document, Dossier, Problem, tame, unknown
 
@@ -277,8 +277,9 @@ def _limits(dossier: Dossier) -> Iterator[Problem]:
         if not isinstance(row, dict):
             continue
         look, act = row.get("look_at"), row.get("act_at")
-        numbers = all(isinstance(end, int | Decimal) and not isinstance(end, bool) for end in (look, act))
-        wrong = {"falls below": "lower", "rises above": "higher"}.get(str(row.get("direction")))
-        if numbers and wrong and ((act > look) if wrong == "lower" else (act < look)):  # type: ignore[operator]
-            says = f"act_at ({act}) must be {wrong} than look_at ({look}): you look before you act"
+        if look is None or act is None or not (is_number(look) and is_number(act)):
+            continue
+        wrong = {"falls below": act > look, "rises above": act < look}.get(str(row.get("direction")), False)
+        if wrong:
+            says = f"act_at ({act}) comes before look_at ({look}): you look before you act"
             yield Problem(plan.form.file, f"[signals] each, block {number}", says)
