@@ -392,6 +392,12 @@ def test_a_worksheet_without_one_of_its_types_is_refused(write):
     assert "Total Attendances < 4 hours" in refused(write("2026_03.csv", header, *sheet_rows()))
 
 
+def test_a_renamed_total_of_the_worksheet_is_named(write):
+    header = ["All attendances" if name == "Total attendances" else name for name in WORKSHEET]
+    said = refused(write("2026_03.csv", header, *sheet_rows()))
+    assert "the column All attendances (number 7) is not where the worksheet has it" in said
+
+
 def test_a_provider_twice_with_different_counts_is_refused(write):
     other = rows()[0]
     other[4] = 901

@@ -466,6 +466,17 @@ def test_sealed_rows_are_other_people_of_the_same_world(he, sealed):
         assert (ours - theirs).abs().max() < 0.01, column
 
 
+def test_the_picture_shows_six_panels_and_says_what_they_show(he):
+    figure, told = load_module(FOLDER / "picture.py", "he_picture_for_tests").draw(he)
+    assert len(figure.axes) == 6
+    assert all(panel.get_title() and panel.get_xlabel() for panel in figure.axes)
+    mean = he.episodes.drop_duplicates("episode_id")
+    mean = mean[(mean["admission_method"] == "Emergency") & (mean["age_band"] == "80+")][
+        "length_of_stay"
+    ].mean()
+    assert f"{mean:.1f} at 80 and over" in told
+
+
 # --- any size -----------------------------------------------------------------------------------
 
 

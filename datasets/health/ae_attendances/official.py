@@ -260,6 +260,7 @@ def find_blocks(file: File) -> dict[str, int]:
     """Places of the columns in the worksheet, where a block's total says what its three types count."""
     places: dict[str, int] = {}
     block: dict[str, int] = {}
+    unknown: int | None = None
     for place, heading in enumerate(plain(heading) for heading in file.headings):
         kind = next((k for k, pattern in SHEET_TYPES.items() if re.fullmatch(pattern, heading)), None)
         total = next((b for b, pattern in SHEET_BLOCKS.items() if re.fullmatch(pattern, heading)), None)
@@ -273,10 +274,14 @@ def find_blocks(file: File) -> dict[str, int]:
         elif name is not None and name not in places:
             places[name] = place
         elif kind or total or name:
+            # A block that is full waits for its total: what stands there in its place is what was renamed.
+            place = unknown if unknown is not None and len(block) == len(SHEET_TYPES) else place  # noqa: PLW2901
             raise CivicmlError(
                 f"{file.path}: the column {file.headings[place]} (number {place + 1}) is not where the "
                 "worksheet has it: each block is type 1, type 2, type 3 and its total."
             )
+        else:
+            unknown = place
     needed = {**SHEET_LABELS, **SHEET_COUNTS}
     needed |= {f"{b}_total": SHEET_BLOCKS[b] for b in ("attendances", "over_4h")}
     for name, pattern in needed.items():

@@ -610,6 +610,7 @@ def press_reports(rng: np.random.Generator, who: Surrogates, cases: pd.DataFrame
             "days_charge_to_completion": np.where(
                 told["completed"] == NEVER, -1, told["completed"] - told["received"] + told["to_receipt"]
             ),
+            "status": np.where(told["completed"] == NEVER, *STATUSES),
             "outcome": np.array([*OUTCOMES, None], dtype=object)[told["outcome"]],
         }
     )

@@ -365,7 +365,7 @@ class Demand:
             + self.years[day] * np.log1p(self.routes["growth"].to_numpy()[route])
             + np.array(TRUTH["days"]["by_weekday"])[hours.weekday[at]]
         )
-        fare = np.where(self.capped[day], truth["fare_cap"]["leisure"], 0.0)
+        fare = np.where(self.capped[day], truth["fare_cap"]["passengers"], 0.0)
         effect = effect + np.where(np.isin(kind, [TRUNK, LOCAL]), fare, 0.0)
         runs = self.timetabled(route, at) > 0
         return np.where(runs, self.routes["base"].to_numpy()[route] * wanted * np.exp(effect), 0.0)
