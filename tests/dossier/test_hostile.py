@@ -90,7 +90,8 @@ def test_rows_of_the_wrong_shape(dossier) -> None:
 WEIRD = [
     "0", "-1", "1.5", "nan", "-inf", "1e14", "1e-14", "true", '""', "'x'", "'  '", "[]", "[1]", "['a', 2]",
     "[[[]]]", "{}", "[{}]", "[{}, 1]", "{ value = 1 }", "{ value = {}, unit = [] }",
-    "{ value = nan, unit = 'x', b = 1 }", "{ a = { b = 1 } }", "2026-01-01", "2026-01-01T10:00:00Z", "10:00:00", "0001-01-01",
+    "{ value = nan, unit = 'x', b = 1 }", "{ a = { b = 1 } }", "2026-01-01",
+    "2026-01-01T10:00:00Z", "10:00:00", "0001-01-01",
     "[{ metric = 'm', value = 1, unit = 'a b', of = 'all' }]", r'"a\nb\u0007"', "'=1+1'",
     "[{ metric = [], value = 'x', low = true, high = {} }]",
     "[{ characteristic = [], in_the_data = {}, finding = 1 }]",
