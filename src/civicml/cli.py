@@ -929,6 +929,64 @@ def _show_proof(proof: "Proof") -> None:
         print(problem)
 
 
+# --- a capstone's dossier -------------------------------------------------------------------------
+
+dossier_app = typer.Typer(help="Begin, check and export the documents of a capstone.", no_args_is_help=True)
+app.add_typer(dossier_app, name="dossier")
+
+DossierFolder = Annotated[Path, typer.Argument(help="The dossier's folder.", metavar="FOLDER")]
+
+
+@dossier_app.command("new")
+def dossier_new(
+    folder: DossierFolder,
+    title: Annotated[str, typer.Option(help="What the model does, and for whom.")] = "",
+) -> None:
+    """Begin a dossier: eight documents in which every field says what it is for."""
+    from civicml.dossier import new
+
+    for path in new(folder, title):
+        console.print(str(path), highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        f"Fill them in that order, then: civicml dossier check {folder}", soft_wrap=True, markup=False
+    )
+
+
+@dossier_app.command("check")
+def dossier_check(folder: DossierFolder) -> None:
+    """Say what is missing, empty, still an example or contradicted by another document."""
+    from civicml.dossier import check, figures, read
+
+    dossier = read(folder)
+    if problems := check(dossier):
+        for problem in problems:
+            console.print(str(problem), highlight=False, soft_wrap=True, markup=False)
+        raise CivicmlError(
+            f"{len(problems)} to put right in '{folder}'; each line above says where and what."
+        )
+    quoted = len({figure.metric for figure in figures(dossier)})
+    said = f"{folder}: complete. A review will look up {quoted} metrics in the run."
+    console.print(said, highlight=False, soft_wrap=True, markup=False)
+
+
+@dossier_app.command("export")
+def dossier_export(
+    folder: DossierFolder,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="One page of everything.", metavar="FILE.html")
+    ] = None,
+    atrs: Annotated[
+        Path | None, typer.Option("--atrs", help="The transparency record as a table.", metavar="FILE.csv")
+    ] = None,
+    draft: Annotated[bool, typer.Option("--draft", help="Also if it is not complete yet.")] = False,
+) -> None:
+    """Write a complete dossier as one page, and its transparency record in the published order."""
+    from civicml.dossier import export
+
+    for path in export(folder, page_to=to, table_to=atrs, draft=draft):
+        console.print(f"Written: {path}", highlight=False, soft_wrap=True, markup=False)
+
+
 # --- this machine -------------------------------------------------------------------------------
 
 
