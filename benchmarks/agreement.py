@@ -4,7 +4,8 @@ Draws honest submissions: for each question of a written week's lab an answer of
 none; and likewise of the small questions in ``tests/autograder/honest.toml``. Each is graded by nbgrader as
 shipped and by the engine, and what the gradebook then holds is compared, cell by cell. Every comparison is
 a line of the results file as soon as it is made; run again, the command takes up where it ended.
-Ends with 1 where marks differ for another reason than one that the handbook names.
+Ends with 1 where marks differ for another reason than one that the handbook names. ``--again`` grades with
+the engine alone, and compares with the marks that nbgrader gave before.
 """
 
 import argparse
@@ -79,10 +80,12 @@ class Compared:
     lab: str
     number: int
     answers: dict[str, str]
-    cells: int
-    differences: list[Difference] = field(default_factory=list)
-    nbgrader_seconds: float = 0.0
-    our_seconds: float = 0.0
+    nbgrader: dict[str, float | None]
+    nbgrader_said: dict[str, str]
+    """What each test cell left as output, where that was an error or went to stderr."""
+    differences: list[Difference]
+    nbgrader_seconds: float
+    our_seconds: float
 
 
 # --- what is drawn --------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ def _enter(cohort: Path, course: Path, labs: dict[str, Lab], seed: int) -> None:
     _desks.append(Desk(open_cohort(place), around, labs, seed, scratch))
 
 
-def _compare(draw: Draw) -> Compared:
+def _compare(draw: Draw, before: Compared | None = None) -> Compared:
     desk = _desks[-1]
     name, number = draw
     lab = desk.labs[name]
@@ -202,11 +205,12 @@ def _compare(draw: Draw) -> Compared:
     stock, own = f"n{number:05}", f"c{number:05}"
     with logging_to(None):
         began = time.monotonic()
-        said = _by_nbgrader(desk, name, stock, notebook)
+        said = _by_nbgrader(desk, name, stock, notebook) if before is None else before.nbgrader_said
         between = time.monotonic()
         result = _by_us(desk, lab, own, notebook)
         ended = time.monotonic()
-        theirs, ours = _marks(desk, name, stock), _marks(desk, name, own)
+        theirs = _marks(desk, name, stock) if before is None else before.nbgrader
+        ours = _marks(desk, name, own)
     told = {
         verdict.name: f"{verdict.status}: {verdict.detail or verdict.message}" for verdict in result.verdicts
     }
@@ -221,7 +225,8 @@ def _compare(draw: Draw) -> Compared:
     for learner in (stock, own):
         for step in ("submitted", "autograded"):
             shutil.rmtree(desk.cohort.root / step / learner, ignore_errors=True)
-    return Compared(name, number, shown, len(theirs), differences, between - began, ended - between)
+    seconds = between - began if before is None else before.nbgrader_seconds
+    return Compared(name, number, shown, theirs, said, differences, seconds, ended - between)
 
 
 def _by_nbgrader(desk: Desk, name: str, learner: str, notebook: Any) -> dict[str, str]:
@@ -241,9 +246,9 @@ def _by_nbgrader(desk: Desk, name: str, learner: str, notebook: Any) -> dict[str
         raise SystemExit(f"nbgrader gave up on {name} {learner}: {told['error'][-2000:]}")
     graded = read_notebook(root / "autograded" / learner / name / f"{NOTEBOOK}.ipynb")
     return {
-        str(marking_of(cell)["grade_id"]): _in_short(cell)
+        str(marking_of(cell)["grade_id"]): said
         for cell in graded.cells
-        if marking_of(cell).get("grade") and cell.cell_type == "code"
+        if marking_of(cell).get("grade") and cell.cell_type == "code" and (said := _in_short(cell))
     }
 
 
@@ -363,7 +368,7 @@ def show(results: list[Compared]) -> list[Difference]:
         table.add_column(heading, justify="left" if heading == "lab" else "right")
     for lab in sorted({one.lab for one in results}):
         of = [one for one in results if one.lab == lab]
-        cells = sum(one.cells for one in of)
+        cells = sum(len(one.nbgrader) for one in of)
         apart = sum(len(one.differences) for one in of)
         stock, own = (sum(getattr(o, s) for o in of) for s in ("nbgrader_seconds", "our_seconds"))
         table.add_row(
@@ -404,15 +409,18 @@ def main() -> int:
     parser.add_argument(
         "--results", type=Path, default=Path("agreement.jsonl"), help="added to, and read first"
     )
+    parser.add_argument("--again", action="store_true", help="with the engine only, what was compared before")
     parser.add_argument("--show", action="store_true", help="only print what the results file holds")
     told = parser.parse_args()
     results = read_results(told.results)
     if not told.show:
-        results += _run(told, {(one.lab, one.number) for one in results})
+        known = {(one.lab, one.number): one for one in results}
+        made = _run(told, known)
+        results = list((known | {(one.lab, one.number): one for one in made}).values())
     return 1 if show(results) else 0
 
 
-def _run(told: argparse.Namespace, known: set[Draw]) -> list[Compared]:
+def _run(told: argparse.Namespace, known: dict[Draw, Compared]) -> list[Compared]:
     course = load_course()
     weeks = [course.week(name).name for name in told.weeks or [week.name for week in course.written_weeks]]
     rounds = range(max(told.submissions, told.honest))
@@ -422,7 +430,7 @@ def _run(told: argparse.Namespace, known: set[Draw]) -> list[Compared]:
         for number in rounds
         for draw in [(HONEST_LAB, number)] * (number < told.honest)
         + [(week, number) for week in weeks if number < told.submissions]
-        if draw not in known
+        if (draw in known) is told.again
     ]
     if not wanted:
         return []
@@ -432,7 +440,7 @@ def _run(told: argparse.Namespace, known: set[Draw]) -> list[Compared]:
         prepared(course, weeks, told.honest > 0) as (cohort, labs),
         Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
         told.results.open("a", encoding="utf-8") as file,
-        closing(_graded(cohort, labs, told, wanted)) as graded,
+        closing(_graded(cohort, labs, told, [(draw, known.get(draw)) for draw in wanted])) as graded,
     ):
         bar = progress.add_task("grading twice", total=len(wanted))
         for one in graded:
@@ -444,7 +452,10 @@ def _run(told: argparse.Namespace, known: set[Draw]) -> list[Compared]:
 
 
 def _graded(
-    cohort: Cohort, labs: dict[str, Lab], told: argparse.Namespace, wanted: list[Draw]
+    cohort: Cohort,
+    labs: dict[str, Lab],
+    told: argparse.Namespace,
+    wanted: list[tuple[Draw, Compared | None]],
 ) -> Iterator[Compared]:
     with ProcessPoolExecutor(
         max_workers=max(1, told.jobs),
@@ -452,7 +463,7 @@ def _graded(
         initializer=_enter,
         initargs=(cohort.root, cohort.course.root, labs, told.seed),
     ) as pool:
-        waiting = [pool.submit(_compare, draw) for draw in wanted]
+        waiting = [pool.submit(_compare, *one) for one in wanted]
         try:
             for done in as_completed(waiting):
                 yield done.result()

@@ -3,13 +3,15 @@
 
     python benchmarks/grading.py [--submissions 8] [--labs light tables torch] [--without-nbgrader]
 
-Prints seconds a submission, the ratio, what it costs above its own cells, and how two workers compare
-with one. Figures depend on the machine; ratios of one run are what counts.
+Prints seconds a submission, by the clock and of the processor, the ratios, what it costs above its own
+cells, and how two workers compare with one. Figures depend on the machine, and by the clock on what else
+it does; ratios of one run are what counts.
 """
 
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -116,8 +118,8 @@ def notebook(cells: list[Any]) -> dict[str, Any]:
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}
 
 
-def ours(lab: Path, paths: list[Path], settings: Settings, jobs: int) -> tuple[float, float, float]:
-    """Seconds a submission, over own cells, and to get ready."""
+def ours(lab: Path, paths: list[Path], settings: Settings, jobs: int) -> tuple[float, float, float, float]:
+    """Seconds a submission, over own cells, to get ready, and of the processor."""
     began = time.perf_counter()
     with Pool(lab, settings, jobs) as pool:
         list(pool.grade(paths[:jobs]))
@@ -129,11 +131,11 @@ def ours(lab: Path, paths: list[Path], settings: Settings, jobs: int) -> tuple[f
     if worst:
         raise SystemExit(f"not graded as expected: {worst[0]}")
     above = statistics.median(r.seconds - r.own_seconds for r in results)
-    return seconds / len(paths), above, ready
+    return seconds / len(paths), above, ready, statistics.median(r.cpu_seconds for r in results)
 
 
-def stock(lab: Path, submissions: int, folder: Path, *, tuned: bool) -> float:
-    """Seconds a submission of `nbgrader autograde`, its start-up not counted against it."""
+def stock(lab: Path, submissions: int, folder: Path, *, tuned: bool) -> tuple[float, float]:
+    """Seconds a submission of `nbgrader autograde`, and of the processor; its start-up does not count."""
     course = folder / f"nbgrader-{lab.parent.name}-{tuned}"
     shutil.copytree(lab.parent, course / "source" / "lab", dirs_exist_ok=True)
     (course / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.course_id = 'x'\n")
@@ -141,11 +143,11 @@ def stock(lab: Path, submissions: int, folder: Path, *, tuned: bool) -> float:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     environment |= {"OMP_NUM_THREADS": "1"} if tuned else {}
 
-    def run(*words: str) -> float:
-        began = time.perf_counter()
+    def run(*words: str) -> tuple[float, float]:
+        began, used = time.perf_counter(), processor()
         command = [sys.executable, "-m", "nbgrader", *words]
         subprocess.run(command, cwd=course, check=True, capture_output=True, env=environment)
-        return time.perf_counter() - began
+        return time.perf_counter() - began, processor() - used
 
     run("generate_assignment", "lab", "--force")
     for number in range(submissions + 1):
@@ -153,7 +155,14 @@ def stock(lab: Path, submissions: int, folder: Path, *, tuned: bool) -> float:
     words = ["--Execute.shutdown_kernel=immediate"] if tuned else []
     one = run("autograde", "lab", "--student=s000", *words)
     rest = run("autograde", "lab", *words)
-    return (rest - one) / (submissions - 1) if submissions > 1 else rest
+    clock, used = (more - less for more, less in zip(rest, one, strict=True))
+    return (clock / (submissions - 1), used / (submissions - 1)) if submissions > 1 else rest
+
+
+def processor() -> float:
+    """Processor seconds of all commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -181,15 +190,17 @@ def main() -> None:
             for path in paths:
                 path.parent.mkdir(parents=True)
                 shutil.copy(lab, path)
-            one, above, ready = ours(lab, paths, settings, 1)
-            two, _, _ = ours(lab, paths, settings, 2)
-            line = f"{kind}: ours {one:.3f} s, above own cells {above * 1000:.0f} ms, ready in {ready:.1f} s, 2 workers x{one / two:.2f}"
+            one, above, ready, used = ours(lab, paths, settings, 1)
+            two, *_ = ours(lab, paths, settings, 2)
+            line = f"{kind}: ours {one:.3f} s ({used:.3f} s of processor), above own cells {above * 1000:.0f} ms, "
+            line += f"ready in {ready:.1f} s, 2 workers x{one / two:.2f}; load {os.getloadavg()[0]:.1f}"
             print(line, flush=True)
             for tuned in [] if told.without_nbgrader else [False, True][: 1 + told.tuned]:
-                theirs = stock(lab, told.submissions, Path(name), tuned=tuned)
+                theirs, spent = stock(lab, told.submissions, Path(name), tuned=tuned)
                 shown = "nbgrader tuned" if tuned else "nbgrader as shipped"
                 print(
-                    f"{kind}: {shown} {theirs:.2f} s: x{theirs / one:.1f} (one worker), x{theirs / two:.1f} (two)",
+                    f"{kind}: {shown} {theirs:.2f} s ({spent:.2f} s of processor): x{theirs / one:.1f} (one worker), "
+                    f"x{theirs / two:.1f} (two), x{spent / used:.1f} (processor)",
                     flush=True,
                 )
 

@@ -21,7 +21,7 @@ from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
     from civicml.autograder.proof import Proof
-    from civicml.cohort import Cohort, Standing
+    from civicml.cohort import Attempt, Cohort, Receipt, Standing
     from civicml.course import Week
 
 app = typer.Typer(
@@ -227,7 +227,7 @@ def cohort_add(
 @cohort_app.command("show")
 def cohort_show(cohort: CohortOption = DEFAULT_COHORT) -> None:
     """Show who is enrolled, and which weeks are released."""
-    from civicml.cohort import deadlines
+    from civicml.cohort.deadlines import deadlines
 
     opened = _opened(cohort)
     table = _table(
@@ -308,6 +308,8 @@ def check(
             print(f"  {one.name}: {one.message}")
     for remark in checked.remarks:
         print(f"  {remark}")
+    if checked.no_sandbox:
+        print(checked.no_sandbox)
     if checked.passed:
         print("Everything that can be checked here passes.")
     print(
@@ -325,12 +327,18 @@ def submit(
     ] = Path(),
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
-    """Hand in your lab, as often as you like; the latest one counts. Prints a receipt."""
-    from civicml.cohort import submit as submit_week
+    """Hand in your lab, as often as you like. Prints a receipt and, where it can, what was earned."""
+    from civicml.cohort import find_cohort, hand_in
 
-    opened = _opened(cohort)
-    receipt = submit_week(opened, opened.course.week(week), _who(learner), source)
-    print(f"Handed in: {receipt.week.name} by {receipt.learner}, {_when(receipt.submitted)}")
+    done = hand_in(find_cohort(cohort), week, _who(learner), source, _show_receipt)
+    if done.attempt:
+        _show_attempt(done.attempt, done.used, done.per_day)
+    elif done.no_marks:
+        print(done.no_marks)
+
+
+def _show_receipt(receipt: "Receipt") -> None:
+    print(f"Handed in: {receipt.week} by {receipt.learner}, {_when(receipt.submitted)}")
     print(f"  file      {receipt.notebook} ({receipt.size / 1000:,.0f} kB)")
     print(f"  sha256    {receipt.sha256}")
     if not receipt.late:
@@ -341,9 +349,27 @@ def submit(
         late = "just late, and within the minutes of grace: nothing is taken off"
     print(f"  deadline  {_when(receipt.deadline)}: {late}")
     if receipt.earlier:
-        print(f"  It replaces what you handed in before ({receipt.earlier}).")
+        print(f"  You had handed it in before ({receipt.earlier}); that is kept too.")
     if receipt.unanswered:
         print(f"  Not answered yet: {', '.join(receipt.unanswered)}. You may hand it in again.")
+    sys.stdout.flush()
+
+
+def _show_attempt(attempt: "Attempt", used: int, per_day: int) -> None:
+    """Points by cell, and what each test that did not hold has to say."""
+    if attempt.problem:
+        print(f"It could not be graded: {attempt.problem}")
+        return
+    table = _table("", "tests", "points", "of", "what to try", numbers=("points", "of"))
+    for cell in attempt.cells:
+        said = "a person marks it" if cell.points is None else cell.message
+        hidden = "A hidden test: " if cell.hidden else ""
+        table.add_row(cell.name, _number(cell.points), f"{cell.most:g}", f"{hidden}{said}" if said else "")
+    console.print(table)
+    late = f", less {attempt.late_penalty:g} for being late" if attempt.late_penalty else ""
+    person = f"; {attempt.to_be_marked:g} more are given by a person" if attempt.to_be_marked else ""
+    print(f"{attempt.points:g} of {attempt.most:g} points{late}{person}.")
+    print(f"Marks told today: {used} of {per_day} times.")
 
 
 class Runner(StrEnum):
@@ -584,36 +610,81 @@ def gradebook(
         print(f"Written to {csv}")
 
 
+@app.command()
+def report(
+    week: WeekArgument,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Write the page here; else <cohort>/reports/weekNN.html.")
+    ] = None,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Write a page on how a week went: marks, questions, failing tests, times, answers that look alike."""
+    from civicml.cohort import week_report, write_report
+
+    opened = _opened(cohort)
+    found = week_report(opened, opened.course.week(week))
+    page = to or opened.root / "reports" / f"{found.week.name}.html"
+    write_report(found, page)
+    print(f"{len(found.standings)} graded, median mark {found.marks.median():.0%}.")
+    hard = min((one for one in found.questions if one.marked), key=lambda question: question.facility)
+    print(f"Hardest: {hard.title} ({hard.facility:.0%} of its points earned).")
+    print(f"Pairs of submissions that look alike: {len(found.pairs)}.")
+    print(f"The page: {page}")
+
+
 # --- datasets -----------------------------------------------------------------------------------
 
 datasets_app = typer.Typer(
-    help="List, build, describe and verify the course's synthetic datasets.", no_args_is_help=True
+    help="List, build, describe, verify and draw the course's datasets; use official files.",
+    no_args_is_help=True,
 )
 app.add_typer(datasets_app, name="datasets")
+
+DatasetName = Annotated[str, typer.Argument(help="The dataset, such as gp_appointments.")]
 
 
 @datasets_app.command("list")
 def datasets_list() -> None:
-    """List the datasets of this course, or of this learner's kit."""
-    from civicml.datasets import all_datasets
+    """List the datasets of this course or kit: tables, sizes, content hash, what load() serves."""
+    from civicml.datasets import overview
 
     table = Table(title="Datasets")
-    for heading in ("dataset", "domain", "title", "tables"):
-        table.add_column(heading)
-    for dataset in all_datasets():
-        schema = dataset.schema
-        table.add_row(dataset.name, dataset.domain, schema.title, ", ".join(schema.tables))
+    for heading in ("dataset", "domain", "table", "rows", "on disk", "content", "load() serves"):
+        table.add_column(heading, justify="right" if heading in ("rows", "on disk") else "left")
+    entries = overview()
+    for entry in entries:
+        for number, size in enumerate(entry.tables):
+            first = number == 0
+            table.add_row(
+                entry.name if first else "",
+                entry.domain if first else "",
+                size.table,
+                "" if size.rows is None else f"{size.rows:,}",
+                "" if size.megabytes is None else f"{size.megabytes:.1f} MB",
+                size.content[:12],
+                entry.serves if first else "",
+                end_section=number == len(entry.tables) - 1,
+            )
     console.print(table)
+    if any(size.rows is None for entry in entries for size in entry.tables):
+        console.print("Without rows: not built yet. 'civicml datasets build' builds everything.")
 
 
 @datasets_app.command("describe")
 def datasets_describe(
-    name: Annotated[str, typer.Argument(help="The dataset, such as gp_appointments.")],
+    name: DatasetName,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw it to this file: .png, .svg or .pdf.", metavar="FILE")
+    ] = None,
 ) -> None:
-    """Show the tables of a dataset: every column, its type, unit, values and meaning."""
-    from civicml.datasets import find_dataset
+    """Show the tables of a dataset: every column, its type, unit, values and meaning. Or draw it."""
+    from civicml.datasets import draw_picture, find_dataset
 
     dataset = find_dataset(name)
+    if picture is not None:
+        console.print(draw_picture(name, picture), highlight=False)
+        console.print(f"Drawn to {picture}", highlight=False, soft_wrap=True)
+        return
     schema = dataset.schema
     console.print(f"{schema.title} ({name})", style="bold", highlight=False)
     console.print(f"Source: {schema.source}.", highlight=False)
@@ -633,7 +704,9 @@ def datasets_describe(
 
 @datasets_app.command("build")
 def datasets_build(
-    name: Annotated[str, typer.Argument(help="The dataset, such as gp_appointments.")],
+    name: Annotated[
+        str | None, typer.Argument(help="The dataset, such as gp_appointments; every dataset without it.")
+    ] = None,
     to: Annotated[Path | None, typer.Option("--to", help="Write here and not to the cache.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the main table; needs --to.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV files; needs --to.")] = False,
@@ -642,14 +715,20 @@ def datasets_build(
     ] = None,
 ) -> None:
     """Build the published tables: in the cache, or in a new directory as Parquet or CSV."""
-    from civicml.datasets import build, load, write_csv
+    from civicml.datasets import build, build_all, load_published, write_csv
 
+    if name is None:
+        if to is not None or rows is not None or csv or year:
+            raise CivicmlError("--to, --rows, --csv and --year are for one dataset: name it.")
+        for built in build_all():
+            console.print(f"{built.name}: ready in {built.seconds:.1f} s", highlight=False)
+        return
     if to is None and (rows is not None or csv):
         raise CivicmlError("Say where with --to: the cache holds only the dataset as it is taught.")
     if csv and rows is not None:
         raise CivicmlError("--csv writes the dataset as it is taught; leave out --rows.")
     if to is None:
-        console.print(repr(load(name, years=year or None)), highlight=False)
+        console.print(repr(load_published(name, years=year or None)), highlight=False)
     elif csv:
         for path in write_csv(name, to, years=year or None):
             console.print(str(path), highlight=False, soft_wrap=True)
@@ -659,30 +738,64 @@ def datasets_build(
         console.print(f"{made.folder}: {total} in {made.seconds:.1f} s", highlight=False, soft_wrap=True)
 
 
+@datasets_app.command("use")
+def datasets_use(
+    name: DatasetName,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Official files, downloaded and unpacked.", metavar="FILE…")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Go back to the tables that the course publishes.")
+    ] = False,
+) -> None:
+    """Let load() serve the real source's files in place of the course's synthetic tables.
+
+    Marks are always given on the course's own tables.
+    """
+    from civicml.datasets import use_official, use_published
+
+    if published == bool(files):
+        raise CivicmlError(f"Give official files of '{name}', or --published to go back; one of the two.")
+    if files:
+        report = use_official(name, files)
+        console.print(str(report), highlight=False, soft_wrap=True, markup=False)
+        console.print(f"load('{name}') now serves these files.", highlight=False)
+    elif use_published(name):
+        console.print(f"load('{name}') serves the course's tables again.", highlight=False)
+    else:
+        console.print(f"load('{name}') served the course's tables already.", highlight=False)
+
+
 @datasets_app.command("verify")
 def datasets_verify(
-    name: Annotated[str, typer.Argument(help="The dataset, such as gp_appointments.")],
+    name: Annotated[
+        str | None, typer.Argument(help="The dataset, such as gp_appointments; every dataset without it.")
+    ] = None,
     record_now: Annotated[
         bool, typer.Option("--record", help="First write down hash and disclosure report as they are now.")
     ] = False,
 ) -> None:
     """Hold a dataset to its contract, content hash, calibration and disclosure control."""
-    from civicml.datasets import record, verify
+    from civicml.datasets import all_datasets, record, verify
 
-    if record_now:
-        for path in record(name):
-            console.print(f"Written: {path}", highlight=False, soft_wrap=True)
-    checks = verify(name)
-    table = Table(title=f"{name}: what its folder promises")
-    for heading in ("", "what", "expected", "found", ""):
-        table.add_column(heading, overflow="fold")
-    for check in checks:
-        verdict = "holds" if check.holds else "FAILS"
-        table.add_row(check.area, check.what, check.expected, check.found, verdict)
-    console.print(table)
-    failed = sum(not check.holds for check in checks)
-    if failed:
-        raise CivicmlError(f"{failed} of {len(checks)} checks of '{name}' fail.")
+    names = [dataset.name for dataset in all_datasets()] if name is None else [name]
+    wrong = []
+    for each in names:
+        if record_now:
+            for path in record(each):
+                console.print(f"Written: {path}", highlight=False, soft_wrap=True)
+        checks = verify(each)
+        table = Table(title=f"{each}: what its folder promises")
+        for heading in ("", "what", "expected", "found", ""):
+            table.add_column(heading, overflow="fold")
+        for check in checks:
+            verdict = "holds" if check.holds else "FAILS"
+            table.add_row(check.area, check.what, check.expected, check.found, verdict)
+        console.print(table)
+        if failed := sum(not check.holds for check in checks):
+            wrong.append(f"{failed} of {len(checks)} checks of '{each}' fail.")
+    if wrong:
+        raise CivicmlError(" ".join(wrong))
 
 
 # --- JupyterLab and the learner kit -------------------------------------------------------------
@@ -761,13 +874,16 @@ def prove(
     alone: Annotated[
         bool, typer.Option("--alone", help="One submission an answer from the start: slower.")
     ] = False,
+    executor: Annotated[
+        Runner, typer.Option(help="nbgrader's own executor sees more; the engine is several times faster.")
+    ] = Runner.nbgrader,
 ) -> None:
     """Prove answer banks: right answers earn full marks, wrong ones lose exactly what they should."""
     from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from civicml.autograder.proof import prove as prove_bank
     from civicml.course import load_course
-    from civicml.rehearsal import rehearse, scratch_cohort
+    from civicml.rehearsal import rehearse, rehearse_with_engine, scratch_cohort
 
     course = load_course()
     chosen = [course.week(name) for name in weeks or []] or course.written_weeks
@@ -779,7 +895,8 @@ def prove(
         with scratch_cohort(course, tell) as cohort:
             for week in chosen:
                 bars.update(bar, description=f"{week.name}: its data", completed=0, total=None)
-                with rehearse(cohort, week, jobs) as rehearsal:
+                begin = rehearse_with_engine if executor == Runner.engine else rehearse
+                with begin(cohort, week, jobs) as rehearsal:
                     bars.update(bar, description=f"{week.name}: submissions")
                     proofs.append(
                         prove_bank(

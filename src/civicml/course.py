@@ -10,7 +10,7 @@ import re
 import tomllib
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -60,6 +60,15 @@ class LatePolicy(_Frozen):
         return round(max_score * percent / 100, 2)
 
 
+class AttemptPolicy(_Frozen):
+    """What handing in more than once means, and how often a day a learner is told marks at once."""
+
+    counts: Literal["last", "best"] = "last"
+    """Which attempt's mark is recorded; of two that are equally good, the later one."""
+    marks_per_day: Annotated[int, Field(ge=0, le=1000)] = 10
+    """0: marks come only from the instructor. Handing in itself is never limited."""
+
+
 class Week(_Frozen):
     """One week of the course: a folder in ``modules/`` and one graded lab."""
 
@@ -98,6 +107,7 @@ class Course(_Frozen):
     organisation: _Text
     timezone: str
     late: LatePolicy
+    attempts: AttemptPolicy = AttemptPolicy()
     weeks: Annotated[list[Week], Field(min_length=1)]
 
     @field_validator("timezone")

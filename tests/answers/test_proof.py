@@ -4,7 +4,7 @@ import pytest
 
 from civicml.autograder.proof import prove
 from civicml.errors import CivicmlError
-from civicml.rehearsal import rehearse, scratch_cohort
+from civicml.rehearsal import rehearse, rehearse_with_engine, scratch_cohort
 
 from .conftest import answer, checks, lab, solution
 
@@ -105,3 +105,15 @@ def test_a_lab_whose_own_solution_or_untouched_version_is_marked_wrongly_is_caug
 def test_a_question_that_does_not_exist_is_refused(tiny_course):
     with pytest.raises(CivicmlError, match="week01 has no question called 'q9'; it has q1, q2, q3"):
         proof_of(tiny_course(), questions=["q9"])
+
+
+def test_the_engine_proves_the_same_of_a_bank_that_holds_and_of_one_that_does_not(tiny_course):
+    wrong = answer("is right after all", "total = sum", loses={"q1_hidden": 3})
+    text = answer("not a number", "def total(values): return str(sum(values))")
+    course = tiny_course(files={"q1/wrong_accepted.py": wrong, "q1/right_text.py": text})
+    by_nbgrader = proof_of(course)
+    with scratch_cohort(course) as cohort, rehearse_with_engine(cohort, course.weeks[0], 2) as rehearsal:
+        by_engine = prove(course, course.weeks[0], rehearsal.grade)
+    assert by_engine.questions == by_nbgrader.questions
+    assert sorted(map(str, by_engine.disagreements)) == sorted(map(str, by_nbgrader.disagreements))
+    assert len(by_engine.disagreements) == 3

@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from civicml.assignment import read_notebook
 from civicml.cohort import Cohort, Learner, fetch, init, open_cohort, release, submit
+from civicml.cohort.handing_in import end_service
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -184,6 +185,9 @@ def _elsewhere(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CIVICML_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    yield
+    for cohort in (tmp_path / "cohort", tmp_path / "course" / "cohort"):
+        end_service(cohort)  # a submission may have started one
 
 
 @pytest.fixture(scope="session")

@@ -179,3 +179,36 @@ def test_in_a_folder_of_several_labs_one_must_be_named(work, tmp_path):
 def test_what_a_test_says_is_told_to_the_letter(work):
     answer = "def total(values):\n    raise AssertionError('There are two spaces in\\n  8  to 14 Days.')"
     assert of(check(str(work("ann", q1=answer))), "q1").message == "There are two spaces in 8  to 14 Days."
+
+
+def test_it_runs_in_the_sandbox_that_grading_uses_and_says_so_where_it_cannot(work, tiny, monkeypatch):
+    reach = "import os\nassert os.path.abspath('.') == '/home/learner'\n\n"
+    notebook = work("ann", **{**tiny.RIGHT, "q1": reach + tiny.RIGHT["q1"]})
+    checked = check(str(notebook))
+    assert (checked.passed, checked.no_sandbox) == (True, "")
+
+    from civicml.cohort import checking
+    from civicml.cohort.engine import Walls
+
+    monkeypatch.setattr(checking, "walls", lambda: Walls("nbgrader", "This is no sandbox."))
+    checked = check(str(work("bo", **tiny.RIGHT)))
+    assert checked.passed
+    assert checked.no_sandbox.startswith("Your notebook ran as you, in no sandbox")
+
+
+@pytest.mark.parametrize("executor", ["engine", "nbgrader"])
+def test_both_ways_of_running_say_the_same(work, tiny, monkeypatch, executor):
+    from civicml.cohort import checking
+    from civicml.cohort.engine import walls
+
+    monkeypatch.setattr(checking, "walls", lambda: walls(executor))
+    notebook = work(
+        "ann", q1="def total(values):\n    return values.nothing", q2="def largest(values):\n    return 7"
+    )
+    checked = check(str(notebook))
+    assert states(checked) == {"q1": "look again", "q2": "look again", "q3": "not answered"}
+    assert (
+        of(checked, "q1").message
+        == "AttributeError: 'list' object has no attribute 'nothing' (line 2 of total)"
+    )
+    assert of(checked, "q2").message == "Of 1 and 2 the larger is 2"

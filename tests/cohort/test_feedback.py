@@ -61,8 +61,12 @@ def test_feedback_never_holds_the_text_of_a_hidden_test(cohort, week, hand_in, t
     for secret in SECRETS:
         assert secret not in text, secret
         assert secret not in everything
-    removed = "not shown here" if executor == "engine" else "taken out"
-    for said in ("q1_test", "q2_hidden", "Hidden tests ran here", removed, "1 + 2 is 3"):
+    for said in (
+        "A test that you cannot see does not pass",
+        "Hidden tests ran here",
+        "not shown here" if executor == "engine" else "taken out",
+        "1 + 2 is 3",
+    ):
         assert said in text
 
 
@@ -118,7 +122,8 @@ def test_a_page_runs_no_script_and_fetches_nothing(cohort, week, hand_in, tmp_pa
     return_week(cohort, week)
     page = fetch_feedback(cohort, week, "ann", tmp_path).page.read_text()
     assert "alert(1)" in page
-    assert page.index("default-src 'none'") < page.index("<script")
+    assert "default-src 'none'" in page
+    assert "<script" not in page
 
 
 def test_only_what_is_marked_in_full_is_given_back(cohort, week, hand_in, marked_by_hand, tiny):

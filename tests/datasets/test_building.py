@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from civicml.datasets import build, build_raw, build_sealed, content_hash, load
+from civicml.datasets import (
+    build,
+    build_raw,
+    build_sealed,
+    content_hash,
+    export_published,
+    load,
+    load_sealed,
+)
 from civicml.datasets.building import built
 from civicml.datasets.catalogue import find_dataset
 from civicml.datasets.tables import read_tables
@@ -156,6 +164,46 @@ def test_the_sealed_layer_has_the_world_of_the_published_and_rows_of_its_own(tin
     assert len({*hashes, content_hash(load("tiny"))}) == 3
     sealed = read_tables(tmp_path / "sealed", find_dataset("tiny").schema, "sealed")
     assert sealed.people["shift"].iloc[0] == load("tiny").people["shift"].iloc[0]
+
+
+TRUTH = """
+    [tables.truth]
+    description = "Who was really ill."
+    only_sealed = true
+
+    [tables.truth.columns]
+    really_ill = { type = "yes/no", missing = false, description = "As the doctor saw it." }
+"""
+
+
+def tell_the_truth(tiny: Path, when: str) -> None:
+    """Add a table of truths to the tiny dataset, published `when` its streams are so."""
+    folder = tiny / "datasets" / "nowhere" / "tiny"
+    with (folder / "schema.toml").open("a") as schema:
+        schema.write(textwrap.dedent(TRUTH))
+    recipe = folder / "recipe.py"
+    truth = "{'truth': people[['ill']].set_axis(['really_ill'], axis=1)}"
+    more = f"    if {when}:\n        yield {truth}\n\ndef measure"
+    recipe.write_text(recipe.read_text().replace("def measure", more))
+
+
+def test_truth_is_in_the_sealed_layer_and_in_no_other(tiny, tmp_path, monkeypatch):
+    tell_the_truth(tiny, "streams.sealed")
+    cohort = tmp_path / "cohort"
+    build_sealed("tiny", SECRET, cohort / "sealed" / "tiny")
+    monkeypatch.setenv("CIVICML_COHORT", str(cohort))
+    assert list(load_sealed("tiny")) == ["people", "truth"]
+    assert list(load("tiny")) == ["people"]
+    assert "truth" not in find_dataset("tiny").schema.tables
+    export_published("tiny", tmp_path / "kit")
+    assert not list((tmp_path / "kit").glob("truth*"))
+
+
+def test_a_recipe_that_publishes_the_truth_is_stopped(tiny, tmp_path):
+    tell_the_truth(tiny, "True")
+    with pytest.raises(CivicmlError, match="a table 'truth', which this layer must not hold"):
+        load("tiny")
+    assert not list((tmp_path / "cache").rglob("*.parquet"))
 
 
 def test_the_sealed_layer_is_for_its_owner_only(tiny, tmp_path):

@@ -1,6 +1,7 @@
 """``civicml datasets`` as it is typed."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -85,3 +86,67 @@ def test_what_cannot_be_done_is_said_in_one_sentence(tiny, tmp_path, monkeypatch
     assert stopped.value.code == 1
     assert says in said
     assert len(said.splitlines()) == 1
+
+
+def test_build_without_a_name_builds_every_dataset(tiny, tmp_path):
+    shutil.copytree(tiny / "datasets" / "nowhere" / "tiny", tiny / "datasets" / "nowhere" / "other")
+    schema = tiny / "datasets" / "nowhere" / "other" / "schema.toml"
+    schema.write_text(schema.read_text().replace('name = "tiny"', 'name = "other"'))
+    built = civicml("build")
+    assert built.returncode == 0, built.stderr
+    assert "tiny: ready in" in built.stdout
+    assert "other: ready in" in built.stdout
+    assert len(list((tmp_path / "cache").glob("*/published-*/people.parquet"))) == 2
+    refused = civicml("build", "--csv")
+    assert refused.returncode == 1
+    assert "are for one dataset: name it" in refused.stderr
+
+
+def test_one_dataset_that_cannot_be_built_does_not_stop_the_others(tiny, tmp_path):
+    shutil.copytree(tiny / "datasets" / "nowhere" / "tiny", tiny / "datasets" / "nowhere" / "other")
+    (tiny / "datasets" / "nowhere" / "other" / "schema.toml").write_text("name = ")
+    built = civicml("build")
+    assert built.returncode == 1
+    assert "tiny: ready in" in built.stdout
+    assert "other" in built.stderr
+    assert "is not valid TOML" in built.stderr
+
+
+PICTURE = """
+from matplotlib.figure import Figure
+
+def draw(tables):
+    figure = Figure()
+    axes = figure.subplots()
+    counts = tables["people"]["town"].value_counts()
+    axes.bar(counts.index, counts)
+    return figure, f"{counts.iloc[0]} people live in {counts.index[0]}."
+"""
+
+
+@pytest.mark.parametrize("kind", [".png", ".svg", ".pdf"])
+def test_describe_draws_a_picture_and_says_what_is_in_it(tiny, tmp_path, kind):
+    (tiny / "datasets" / "nowhere" / "tiny" / "picture.py").write_text(PICTURE)
+    drawn = civicml("describe", "tiny", "--picture", str(tmp_path / f"tiny{kind}"))
+    assert drawn.returncode == 0, drawn.stderr
+    assert "people live in" in drawn.stdout
+    content = (tmp_path / f"tiny{kind}").read_bytes()
+    assert content.startswith({".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}[kind])
+    assert b"people live in" in content
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("tiny.docx", "is no kind of picture"),
+        ("missing/tiny.png", "cannot be written"),
+        ("t.png", "no picture"),
+    ],
+)
+def test_a_picture_that_cannot_be_drawn_is_refused(tiny, tmp_path, file, said):
+    if said != "no picture":
+        (tiny / "datasets" / "nowhere" / "tiny" / "picture.py").write_text(PICTURE)
+    drawn = civicml("describe", "tiny", "--picture", str(tmp_path / file))
+    assert drawn.returncode == 1
+    assert said in drawn.stderr
+    assert not list(tmp_path.glob("*.png"))

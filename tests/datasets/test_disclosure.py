@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from civicml.datasets.disclosure import (
     CountRule,
     PeopleRule,
+    Rules,
     class_sizes,
     enforce,
     inference_gain,
@@ -19,6 +20,7 @@ from civicml.datasets.disclosure import (
     singled_out,
     t_closeness,
 )
+from civicml.errors import CivicmlError
 
 # The salary example of Li, Li and Venkatasubramanian, "t-Closeness" (ICDE 2007), tables 3 and 5:
 # three classes of three people; distances from the whole table 0.375 and 0.167 for two of them.
@@ -65,13 +67,14 @@ def test_an_empty_table_protects_nobody():
     assert k_anonymity(frame, ["a"]) == l_diversity(frame, ["a"], "b") == 0
 
 
-def rule(k, l=1, suppress=("decile",)):  # noqa: E741
+def rule(k, l=1, t=None, suppress=("decile",)):  # noqa: E741
     return PeopleRule(
         table="people",
         quasi_identifiers=["place", "decile"],
         sensitive=["ill"],
         k=k,
         l=l,
+        t=t,
         suppress=list(suppress),
     )
 
@@ -111,19 +114,31 @@ def test_classes_that_are_all_alike_are_blanked_too():
     assert result.frame["decile"].isna().all()
 
 
-@settings(max_examples=60, deadline=None)
+def test_classes_unlike_the_rest_are_blanked_where_a_largest_distance_is_set():
+    frame = people(("A", 1, 20), ("A", 2, 20))
+    frame["ill"] = [n % 4 == 0 for n in range(20)] + [n % 4 != 0 for n in range(20)]
+    # A quarter of decile 1 and three quarters of decile 2 are ill, half of all.
+    assert enforce(frame, rule(k=2, t=0.25)).blanked == {"decile": 0}
+    result = enforce(frame, rule(k=2, t=0.2))
+    assert result.blanked == {"decile": 40}
+    assert t_closeness(result.frame, ["place", "decile"], "ill") == 0
+
+
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 4), st.booleans()), min_size=1, max_size=60),
     st.integers(1, 6),
     st.integers(1, 2),
+    st.sampled_from([None, 0.05, 0.2, 0.5]),
 )
-def test_enforcement_always_reaches_k_and_l(rows, k, l):  # noqa: E741
+def test_enforcement_always_reaches_k_and_l_and_t(rows, k, l, t):  # noqa: E741
     frame = pd.DataFrame(rows, columns=["place", "decile", "ill"]).astype({"decile": "Int16"})
-    result = enforce(frame, rule(k, l))
+    result = enforce(frame, rule(k, l, t))
     assert len(result.frame) == result.kept.sum()
     if len(result.frame):
         assert k_anonymity(result.frame, ["place", "decile"]) >= k
         assert l_diversity(result.frame, ["place", "decile"], "ill") >= l
+        assert t is None or t_closeness(result.frame, ["place", "decile"], "ill") <= t
     shown = result.frame["decile"].notna()
     kept = frame[result.kept].reset_index(drop=True)
     assert (result.frame.loc[shown, "decile"] == kept.loc[shown, "decile"]).all()
@@ -134,6 +149,23 @@ def test_counts_follow_the_rule_of_nhs_england():
     counts = pd.Series([0, 1, 7, 8, 10, 12, 13, 17, 18, 1_002, 1_003])
     shown = protect_counts(counts, CountRule(table="t", column="c", suppress_to=7, round_to=5))
     assert shown.fillna(-1).to_list() == [0, -1, -1, 10, 10, 10, 15, 15, 20, 1_000, 1_005]
+
+
+def test_zero_is_blanked_where_nobody_tells_something_of_everybody():
+    protecting = CountRule(table="t", column="c", suppress_to=7, round_to=5, protect_zero=True)
+    assert protect_counts(pd.Series([0, 7, 8]), protecting).fillna(-1).to_list() == [-1, -1, 10]
+
+
+def test_each_table_of_counts_has_its_own_rule():
+    seven = CountRule(table="monthly", column="n", suppress_to=7, round_to=5)
+    ten = CountRule(table="yearly", column="n", suppress_to=10, round_to=1)
+    both = Rules(counts=[seven, ten, ten.model_copy(update={"column": "m"})])
+    assert both.counts_of("monthly") == seven
+    assert both.counts_of("yearly", "n") == ten
+    with pytest.raises(CivicmlError, match="2 rules for the counts of 'yearly'; one is needed"):
+        both.counts_of("yearly")
+    with pytest.raises(CivicmlError, match="0 rules for the counts of 'weekly'"):
+        both.counts_of("weekly")
 
 
 def test_attacks_on_a_hand_made_table():

@@ -104,7 +104,7 @@ def test_a_row_that_refers_to_nobody_is_named(gp, schema):
         (
             'name="t"\ntitle="t"\nsource="s"\nmain_table="b"\n[tables.a]\ndescription="d"\n'
             '[tables.a.columns.x]\ntype="integer"\ndescription="d"\nmissing=false\n',
-            "main_table 'b' is not one of the tables",
+            "main_table 'b' is not one of the published tables",
         ),
         (
             'name="t"\ntitle="t"\nsource="s"\nmain_table="a"\n[tables.a]\ndescription="d"\nkey=["y"]\n'

@@ -13,6 +13,7 @@ from civicml.datasets import (
     load,
     load_sealed,
     record,
+    use_official,
     verify,
 )
 from civicml.datasets.schema import check
@@ -200,3 +201,29 @@ def test_codes_have_meanings_and_others_are_refused(yearly):
     people.loc[3, "state"] = 7
     with pytest.raises(CivicmlError, match=r"column 'state', row 3: 7; expected that it is one of -1, 0, 1"):
         check(people, find_dataset("tiny").schema.tables["people"], "people")
+
+
+READER = """
+    import pandas as pd
+
+    from civicml.datasets.official import ReadReport
+
+    def read(paths):
+        people = pd.concat([pd.read_csv(path) for path in paths], ignore_index=True)
+        return {"people": people}, ReadReport(len(people), len(people))
+"""
+
+
+def test_official_files_have_years_of_their_own(yearly, tmp_path):
+    (yearly / "datasets" / "nowhere" / "tiny" / "official.py").write_text(textwrap.dedent(READER))
+    downloaded = tmp_path / "people.csv"
+    downloaded.write_text("year,town,state\n2019,Ashby,0\n2020,Corley,1\n2020,Ashby,1\n")
+    use_official("tiny", [downloaded])
+    assert load("tiny").people["year"].tolist() == [2020, 2020]
+    assert load("tiny", years="all").people["year"].tolist() == [2019, 2020, 2020]
+    assert load("tiny", years=2019).people["town"].tolist() == ["Ashby"]
+    with pytest.raises(CivicmlError, match="'tiny' has no year 2023; it has 2019, 2020"):
+        load("tiny", years=[2020, 2023])
+    downloaded.write_text("year,town,state\n2022,Ashby,0\n2023,Corley,1\n2024,Ashby,1\n")
+    use_official("tiny", [downloaded])
+    assert load("tiny").people["year"].tolist() == [2023]

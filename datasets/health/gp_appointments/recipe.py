@@ -708,7 +708,7 @@ def daily_counts(streams: Streams, counts: Ints, first_day: np.datetime64, rules
             "HCP_TYPE": pd.Categorical.from_codes(staff, STAFF),
             "APPT_MODE": pd.Categorical.from_codes(mode, MODES),
             "TIME_BETWEEN_BOOK_AND_APPT": pd.Categorical.from_codes(band, BANDS),
-            "COUNT_OF_APPOINTMENTS": protect_counts(pd.Series(drawn), rules.counts),
+            "COUNT_OF_APPOINTMENTS": protect_counts(pd.Series(drawn), rules.counts_of("daily_counts")),
         }
     )
     return frame[drawn > 0].reset_index(drop=True)

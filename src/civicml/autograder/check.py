@@ -7,12 +7,13 @@ exist, nor where runs are tracked.
 import contextlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from civicml.assignment import marking_of, read_notebook
+from civicml.autograder.verdict import Result
 from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Check:
     remarks: tuple[str, ...]
     """What is wrong with the notebook as a whole, one sentence each: lost or changed cells, an early stop."""
     seconds: float
+    no_sandbox: str = ""
+    """Why it ran in no sandbox, as a sentence; empty where it did."""
 
     @property
     def points(self) -> float:
@@ -68,17 +71,25 @@ class Check:
         return not self.remarks and not any(q.state in ("look again", "not answered") for q in self.questions)
 
 
-def check_notebook(path: Path, variables: Mapping[str, str], released: Path | None = None) -> Check:
+Run = Callable[["NotebookNode"], Result]
+"""Runs a notebook, tests and all, in a sandbox."""
+
+
+def check_notebook(
+    path: Path, variables: Mapping[str, str], released: Path | None = None, run: Run | None = None
+) -> Check:
     """Run a learner's notebook and say how each question stands. The file is not changed.
 
     Args:
         path: the learner's notebook.
-        variables: the environment that it runs in, over this process's own.
+        variables: the environment that it runs in, over this process's own; not with `run`.
         released: the lab as it was released, if it is at hand, to tell what is missing.
+        run: runs it in a sandbox; without it, it runs in a kernel, as nbgrader's Validate button does.
 
     Raises:
         CivicmlError: it is not a notebook, or no lab.
     """
+    import nbformat
     from nbgrader.validator import Validator
     from traitlets.config import Config
 
@@ -106,15 +117,22 @@ def check_notebook(path: Path, variables: Mapping[str, str], released: Path | No
     retyped = validator._get_type_changed_cells(notebook)
     remarks += [f"Cell '{_name(cell)}' was turned into {cell.cell_type}; turn it back." for cell in retyped]
     if not retyped:
-        with contextlib.chdir(path.parent):
-            notebook = validator._preprocess(notebook)
+        if run is None:
+            with contextlib.chdir(path.parent):
+                notebook = validator._preprocess(notebook)
+            failed = {_name(cell): "" for cell in validator._get_failed_cells(notebook)}
+        else:
+            result = run(notebook)
+            notebook = nbformat.from_dict(result.notebook)  # type: ignore[no-untyped-call]
+            failed = {
+                v.name: v.message for v in result.verdicts if v.points is not None and v.points < v.most
+            }
         remarks += [
             f"The locked cell '{_name(cell)}' was changed. Marking uses the original, so what you see "
             "here may not be what you get."
             for cell in validator._get_changed_cells(notebook)
         ]
-        remarks += _early_stop(notebook)
-        failed = {_name(cell) for cell in validator._get_failed_cells(notebook)}
+        remarks += early_stop(notebook)
         questions = _questions(notebook, failed)
     else:
         questions = []
@@ -157,20 +175,20 @@ def _missing(notebook: "NotebookNode", released: "NotebookNode") -> list[str]:
 # --- telling it -----------------------------------------------------------------------------------
 
 
-def _early_stop(notebook: "NotebookNode") -> list[str]:
+def early_stop(notebook: "NotebookNode") -> list[str]:
     """The first cell that stops, when it is nobody's answer: everything after it may only follow from it."""
     for cell in notebook.cells:
-        error, marking = _error(cell), marking_of(cell)
+        error, marking = error_of(cell), marking_of(cell)
         if error is None:
             continue
         if marking.get("solution") or marking.get("grade") or error.ename == "NotImplementedError":
             return []
         begins = cell.source.strip().splitlines()[0][:60]
-        return [f"Look at this first: the cell that begins '{begins}' stops. {_plainly(error)}"]
+        return [f"Look at this first: the cell that begins '{begins}' stops. {plainly(error)}"]
     return []
 
 
-def _questions(notebook: "NotebookNode", failed: set[str]) -> list[CheckedQuestion]:
+def _questions(notebook: "NotebookNode", failed: dict[str, str]) -> list[CheckedQuestion]:
     """One entry a question, in order: its worst cell's state, all of its points."""
     answers = {_name(cell): cell for cell in notebook.cells if marking_of(cell).get("solution")}
     found: dict[str, list[CheckedQuestion]] = {}
@@ -178,7 +196,7 @@ def _questions(notebook: "NotebookNode", failed: set[str]) -> list[CheckedQuesti
     for cell in notebook.cells:
         marking = marking_of(cell)
         if cell.cell_type == "markdown" and not marking.get("solution"):
-            title = _title(cell.source) or title
+            title = title_of(cell.source) or title
         if not marking.get("grade"):
             continue
         owners = [name for name in answers if _name(cell) == name or _name(cell).startswith(f"{name}_")]
@@ -194,39 +212,44 @@ def _together(entries: list[CheckedQuestion]) -> CheckedQuestion:
     return replace(worst, points=sum(entry.points for entry in entries))
 
 
-def _stand(cell: "NotebookNode", answer: "NotebookNode | None", failed: set[str]) -> tuple[CheckState, str]:
+def _stand(
+    cell: "NotebookNode", answer: "NotebookNode | None", failed: dict[str, str]
+) -> tuple[CheckState, str]:
     from nbgrader.utils import compute_checksum
 
     marking = marking_of(cell)
     if marking.get("solution"):
         same = marking.get("checksum") == compute_checksum(cell)
         return ("not answered", "") if same else ("a person marks it", "")
-    stopped = _error(answer) if answer is not None else None
-    error = _error(cell)
+    stopped = error_of(answer) if answer is not None else None
+    error = error_of(cell)
     if "NotImplementedError" in (getattr(stopped, "ename", ""), getattr(error, "ename", "")):
         return "not answered", ""
     if stopped is not None:
-        return "look again", f"Your own cell stops: {_plainly(stopped)}"
+        return "look again", f"Your own cell stops: {plainly(stopped)}"
     if _name(cell) in failed:
-        return "look again", _plainly(error) if error is not None else "Some of the tests did not pass."
+        told = _one_line(failed[_name(cell)]) or (plainly(error) if error is not None else "")
+        return "look again", told or "Some of the tests did not pass."
     empty = not any(line.strip() and not line.strip().startswith("#") for line in cell.source.splitlines())
     hidden = empty or _ANNOUNCED.search(cell.source) or _name(cell).endswith("_hidden")
     return ("passed so far", "") if hidden else ("passed", "")
 
 
-def _error(cell: "NotebookNode") -> "NotebookNode | None":
+def error_of(cell: "NotebookNode") -> "NotebookNode | None":
+    """The error that stopped a cell, if one did."""
     return next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
 
 
-def _plainly(error: "NotebookNode") -> str:
+def plainly(error: "NotebookNode") -> str:
+    """An error as one line for people: the test's own words, or what went wrong and where."""
     from nbconvert.filters import strip_ansi
 
     def plain(text: str) -> str:
         return str(strip_ansi(text))  # type: ignore[no-untyped-call]
 
     said = re.sub(r"\s*\n\s*", " ", plain(str(error.evalue)).strip())
-    said = re.sub(r" \(\d+\.py, line \d+\)$", "", said)  # where Python thinks a cell's file is
-    said = f"{said[:_LONGEST_MESSAGE]}…" if len(said) > _LONGEST_MESSAGE else said
+    said = re.sub(r" \(\S+, line \d+\)$", "", said)  # where Python thinks a cell's file is
+    said = _one_line(said)
     if error.ename == "AssertionError":
         return said or "A test did not pass; it does not say why. Read the test cell."
     steps = list(_STEPS.finditer(plain("\n".join(error.traceback))))
@@ -237,7 +260,12 @@ def _plainly(error: "NotebookNode") -> str:
     return f"{error.ename}: {said}{place}" if said else f"{error.ename}{place}"
 
 
-def _title(markdown: str) -> str:
+def _one_line(text: str) -> str:
+    said = re.sub(r"\s*\n\s*", " ", text.strip())
+    return f"{said[:_LONGEST_MESSAGE]}…" if len(said) > _LONGEST_MESSAGE else said
+
+
+def title_of(markdown: str) -> str:
     """What a question is called: the first numbered words in bold, else the first heading."""
     found = list(_TITLE.finditer(markdown))
     bold = next((one["bold"] for one in found if one["bold"]), "")

@@ -5,6 +5,7 @@ must not know what a test is worth or how it was run.
 """
 
 import ast
+import builtins
 import re
 from collections.abc import Iterable
 
@@ -21,6 +22,8 @@ SHORTEST = 12
 _STAND_IN = "# Hidden tests ran here."
 _REMOVED = "[This output was taken out: it showed the text of a hidden test.]"
 _LATER = "[Made after a hidden test had run, so it is not shown here. Run your notebook to see it.]"
+_TELLING = ("NoVerdict", "NotImplementedError", "CellTimeoutError", "DeadKernelError", "NotRunError")
+"""Names of errors that say by themselves what happened."""
 _LONGEST_MESSAGE = 600
 
 
@@ -36,7 +39,9 @@ class HideHiddenTests(NbGraderPreprocessor):  # type: ignore[misc]
             if "civicml_message" in cell.metadata and marking_of(cell).get("grade"):
                 self._tell(cell)
             elif cell.metadata.get("civicml_after_tests") and cell.outputs:
-                cell.outputs = [type(cell)(output_type="stream", name="stdout", text=_LATER)]
+                errors = [_bare(output) for output in cell.outputs if output.output_type == "error"]
+                later = type(cell)(output_type="stream", name="stdout", text=_LATER)
+                cell.outputs = errors or [later]
             elif BEGIN in cell.source and marking_of(cell).get("locked"):
                 self._strip(cell, hidden)
             else:
@@ -45,10 +50,12 @@ class HideHiddenTests(NbGraderPreprocessor):  # type: ignore[misc]
 
     def _tell(self, cell: NotebookNode) -> None:
         """Leave of a test that the engine ran: its visible lines, and what its learner is told."""
-        message = cell.metadata.pop("civicml_message")
+        message = cell.metadata["civicml_message"]
+        names = {output.get("ename") for output in cell.outputs if output.output_type == "error"}
         if BEGIN in cell.source:
             self._strip(cell, frozenset())
-        told = {"output_type": "error", "ename": "Not passed", "evalue": message, "traceback": [message]}
+        name = next((kept for kept in _TELLING if kept in names), "AssertionError")
+        told = {"output_type": "error", "ename": name, "evalue": message, "traceback": [message]}
         cell.outputs = [type(cell)(told)] if message else []
 
     def _strip(self, cell: NotebookNode, hidden: frozenset[str]) -> None:
@@ -61,6 +68,18 @@ class HideHiddenTests(NbGraderPreprocessor):  # type: ignore[misc]
         cell.outputs = [
             _verdict(output, hidden, messages) for output in cell.outputs if output.output_type == "error"
         ]
+
+
+def _bare(error: NotebookNode) -> NotebookNode:
+    """An error's kind and line; what it says could be what a hidden test passed in."""
+    name = str(error.get("ename", ""))
+    known = isinstance(getattr(builtins, name, None), type)
+    error["ename"] = name if known or name in _TELLING else "Error"
+    error["evalue"] = ""
+    error["traceback"] = re.findall(
+        r"Cell In\[\d+\], line \d+", _plain("\n".join(error.get("traceback", [])))
+    )
+    return error
 
 
 def _messages(source: str) -> list[str]:

@@ -47,8 +47,8 @@ class Settings:
     """Imported once by each worker; modules that are not installed are left out."""
     on_demand: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("torch", ("torch", "torch._dynamo")),
-        ("mlflow", ("mlflow",)),
-        ("civicml.tracking", ("mlflow", "civicml.tracking")),
+        ("mlflow", ("mlflow", "mlflow.store.tracking.sqlalchemy_store")),
+        ("civicml.tracking", ("mlflow", "mlflow.store.tracking.sqlalchemy_store", "civicml.tracking")),
     )
     """(module, what to import) for labs that import the module."""
     show: tuple[tuple[str, str], ...] = ()
@@ -59,6 +59,8 @@ class Settings:
     tests_environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     """(name, path on this machine) of files that lie beside the notebook."""
+    tables: tuple[tuple[str, str, str], ...] = ()
+    """(dataset, its published Parquet files, the folder of its schema): read once by each worker."""
     store: str = ""
     """Inside the jail, an empty MLflow store that each submission gets a copy of."""
     sandbox: bool = True

@@ -59,27 +59,51 @@ class Grader:
                 raise CivicmlError(f"This machine cannot make the sandbox ({why_no_sandbox()}).")
             self.worker = Worker(self.settings, self._modules)
 
-    def learn(self, *, forgiving: bool = False) -> list[Verdict]:
+    def learn(self) -> dict[str, list[str]]:
         """Run the lab with its own solution: it must pass, and shows where tests get objects and where data.
-
-        Args:
-            forgiving: go on where it does not pass; what follows in that test is not known then.
-
-        Returns:
-            The tests that it does not pass.
 
         Raises:
             CivicmlError: a test fails on the lab's own solution.
         """
+        learned, missed = self._study()
+        if missed:
+            said = "; ".join((missed[0].detail or missed[0].message).splitlines()).rstrip(".")
+            raise CivicmlError(
+                f"The lab's own solution does not pass its test '{missed[0].name}' here: {said}."
+            )
+        self.places = learned
+        return learned
+
+    def learn_what_passes(self) -> list[Verdict]:
+        """The same for a lab of anybody's; returns the tests that its own solution does not pass.
+
+        Of what such a test asks for after its failure nothing is known: no object can decide there what it
+        equals.
+        """
+        self.places, missed = self._study()
+        return missed
+
+    def _study(self) -> tuple[dict[str, list[str]], list[Verdict]]:
         session = self._session(self.lab.cells, None, _AUTOGRADING)
         session.run()
-        missed = [verdict for verdict in session.verdicts if verdict.status not in ("passed", "manual")]
-        if missed and not forgiving:
-            failed = missed[0]
-            said = "; ".join((failed.detail or failed.message).splitlines()).rstrip(".")
-            raise CivicmlError(f"The lab's own solution does not pass its test '{failed.name}' here: {said}.")
-        self.places = session.learned
-        return missed
+        return session.learned, [v for v in session.verdicts if v.status not in ("passed", "manual")]
+
+    def try_out(self, variables: Mapping[str, str] | None = None) -> Result:
+        """Run the lab itself as it stands, a learner's own copy; its tests take whatever they are given.
+
+        Raises:
+            CivicmlError: the worker ended twice.
+        """
+        for _ in (1, 2):
+            try:
+                session = self._session(self.lab.cells, None, variables)
+                session.run()
+            except (WorkerDiedError, ClosedError):
+                self.close()
+                continue
+            notebook = _executed(self.lab, session.ran)
+            return Result("", "", tuple(session.verdicts), tuple(session.flags), notebook)
+        raise CivicmlError("The notebook could not be run: the process that runs it ended twice.")
 
     def grade(self, path: Path, variables: Mapping[str, str] | None = None) -> Result:
         """Grade one notebook; whatever it holds, a result comes back.
@@ -180,14 +204,14 @@ class Pool:
         try:
             for grader in self._graders:
                 grader.start()
-            self._graders[0].learn()
+            places = self._graders[0].learn()
         except BaseException as error:
             self.close()
             if isinstance(error, WorkerDiedError | ClosedError):
                 raise CivicmlError("A grading worker ended while it ran the lab's own solution.") from error
             raise
         for grader in self._graders:
-            grader.places = self._graders[0].places
+            grader.places = places
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -307,7 +331,7 @@ def _executed(lab: Script, ran: list[Ran]) -> dict[str, Any]:
             if item.after_tests and item.cell.kind != "test":
                 cell["metadata"]["civicml_after_tests"] = True
             if item.cell.kind == "test":
-                cell["metadata"]["civicml_message"] = item.message
+                cell["metadata"] |= {"civicml_message": item.message, "civicml_hidden": item.hidden}
         cells.append(cell)
     seen: set[str] = set()
     for number, cell in enumerate(cells):

@@ -334,7 +334,7 @@ def _shaped(cell: dict[str, Any], lab: Cell | None, notes: list[str]) -> Cell:
         metadata = {
             key: value
             for key, value in cell["metadata"].items()
-            if key not in ("nbgrader", "civicml_after_tests", "civicml_message")
+            if key != "nbgrader" and not key.startswith("civicml_")
         }
         kind: Kind = "learner" if cell["cell_type"] == "code" else "text"
         return Cell(kind, cell["source"], metadata, cell["cell_type"])

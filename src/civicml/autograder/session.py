@@ -48,6 +48,8 @@ class Ran:
     after_tests: bool = False
     message: str = ""
     """Of a test: what its learner is told."""
+    hidden: bool = False
+    """Of a test: a hidden line of it did not hold."""
 
 
 @dataclass
@@ -227,7 +229,12 @@ class Session:
         if cell.graded:
             self.verdicts.append(verdict)
         outputs = _test_outputs(told, verdict)
-        self.ran.append(Ran(cell, outputs, None, verdict.seconds, after_tests=True, message=verdict.message))
+        self.ran.append(
+            Ran(
+                cell, outputs, None, verdict.seconds,
+                after_tests=True, message=verdict.message, hidden=verdict.hidden,
+            )
+        )  # fmt: skip
 
     def _ask_judge(self, cell: Cell) -> tuple[dict[str, Any] | None, str]:
         limit = min(time.monotonic() + self.limits.cell_seconds, self._deadline)

@@ -8,48 +8,75 @@ from dataclasses import replace
 from pathlib import Path
 
 from civicml.autograder.limits import Settings
+from civicml.autograder.sandbox import HOME
 from civicml.autograder.script import Script
 from civicml.course import COURSE_FILE
 from civicml.datasets.building import built, cache_directory
 from civicml.datasets.catalogue import KIT_FILE, all_datasets
+from civicml.datasets.using import PUBLISHED, SOURCE_VARIABLE
 
 COURSE = "/srv/course"
 TESTS_COURSE = "/srv/instructors"
 COHORT = "/srv/cohort"
 CACHE = "/srv/cache"
 STORE = "/srv/tracking/mlflow.db"
-_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "HF_HUB_OFFLINE": "1", "CIVICML_LEARNER": "learner"}
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "HF_HUB_OFFLINE": "1",
+    "CIVICML_LEARNER": "learner",
+    SOURCE_VARIABLE: PUBLISHED,  # marks are for the course's tables, whatever official files are in use
+}
 
 
 def surround(
-    settings: Settings, lab: Script, root: Path, *, cohort: Path | None = None, store: Path | None = None
+    settings: Settings,
+    lab: Script,
+    root: Path | None,
+    *,
+    cohort: Path | None = None,
+    store: Path | None = None,
 ) -> Settings:
     """Add what `lab` needs to `settings`: the tables it names, and an MLflow store of its own.
 
     Args:
         settings: from ``sandbox.toml``.
         lab: the instructor's notebook.
-        root: the course's directory.
+        root: the course's directory; None for a lab that belongs to none, and loads no tables.
         cohort: where the sealed tables are, if the lab's tests read any.
         store: an empty, prepared MLflow store (``mlflow.db``), copied for each submission.
     """
+    text = "\n".join(cell.source for cell in lab.cells)
+    found = all_datasets(root) if root is not None else []
+    named = [data for data in found if re.search(rf"""["']{re.escape(data.name)}["']""", text)]
+    # A file that marks a kit; what is in it is not read, so the course file stands in for it.
+    folders = {data.name: data.folder if data.in_kit else built(data) for data in named}
+    settings = replace(
+        settings,
+        tables=tuple(
+            (data.name, str(folders[data.name]), str(data.folder))
+            for data in named
+            if data.schema.years is None
+        ),
+    )
     if not settings.sandbox:
         return _in_the_open(settings, root, cohort, store)
-    text = "\n".join(cell.source for cell in lab.cells)
-    named = [data for data in all_datasets(root) if re.search(rf"""["']{re.escape(data.name)}["']""", text)]
-    # A file that marks a kit; what is in it is not read, so the course file stands in for it.
-    learners = {f"{COURSE}/{COURSE_FILE}": root / COURSE_FILE, f"{COURSE}/{KIT_FILE}": root / COURSE_FILE}
-    tests = {f"{TESTS_COURSE}/{COURSE_FILE}": root / COURSE_FILE}
+    learners: dict[str, Path] = {}
+    tests: dict[str, Path] = {}
+    if root is not None:
+        learners = {f"{COURSE}/{name}": root / COURSE_FILE for name in (COURSE_FILE, KIT_FILE)}
+        tests = {f"{TESTS_COURSE}/{COURSE_FILE}": root / COURSE_FILE}
     for data in named:
-        folder = data.folder if data.in_kit else built(data)
+        folder = folders[data.name]
         place = f"{COURSE}/data/{data.name}"
         learners |= {f"{place}/{path.name}": path for path in sorted(folder.glob("*.parquet"))}
         learners[f"{place}/schema.toml"] = data.folder / "schema.toml"
         if not data.in_kit:
-            tests[f"{TESTS_COURSE}/{data.folder.relative_to(root)}"] = data.folder
+            tests[f"{TESTS_COURSE}/datasets/{data.domain}/{data.name}"] = data.folder
             tests[f"{CACHE}/{data.name}/{folder.name}"] = folder
         if cohort is not None and (cohort / "sealed" / data.name).is_dir():
             tests[f"{COHORT}/sealed/{data.name}"] = cohort / "sealed" / data.name
+    # Where the lab logs no runs a learner may all the same; such a store is made on first use.
+    own_store = {} if store is not None else {"MLFLOW_TRACKING_URI": f"sqlite:///{HOME}/tracking/mlflow.db"}
     if store is not None:
         learners[STORE] = store
     whole = any(not data.in_kit for data in named)
@@ -57,7 +84,9 @@ def surround(
         settings,
         show=(*settings.show, *((inside, str(path)) for inside, path in learners.items())),
         show_to_tests=(*settings.show_to_tests, *((inside, str(path)) for inside, path in tests.items())),
-        environment=tuple({**dict(settings.environment), **_QUIET, "CIVICML_COURSE": COURSE}.items()),
+        environment=tuple(
+            {**dict(settings.environment), **_QUIET, **own_store, "CIVICML_COURSE": COURSE}.items()
+        ),
         tests_environment=tuple(
             {
                 **dict(settings.tests_environment),
@@ -71,9 +100,11 @@ def surround(
     )
 
 
-def _in_the_open(settings: Settings, root: Path, cohort: Path | None, store: Path | None) -> Settings:
+def _in_the_open(settings: Settings, root: Path | None, cohort: Path | None, store: Path | None) -> Settings:
     """Without walls nothing is shown elsewhere: both sides are told where things lie on this machine."""
-    both = {**_QUIET, "CIVICML_COURSE": str(root), "CIVICML_CACHE": str(cache_directory())}
+    both = {**_QUIET, "CIVICML_CACHE": str(cache_directory())}
+    if root is not None:
+        both["CIVICML_COURSE"] = str(root)
     sealed = {} if cohort is None else {"CIVICML_COHORT": str(cohort)}
     return replace(
         settings,

@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import pickle
 import random
 import signal
 import socket
@@ -183,11 +184,31 @@ class _Zygote:
                     self._imported.append(name)
             from civicml.autograder import answer, judge, shell  # noqa: F401 - the forks have them then
 
+            for name, files, described in self._told["tables"]:
+                self._keep_tables(name, Path(files), Path(described))
             self._shell = shell.make_shell(self._folder("ipython"))
             _exercise(self._shell)
         # What is here stays: a collection in a fork would only copy every page of it.
         gc.collect()
         gc.freeze()
+
+    def _keep_tables(self, name: str, files: Path, described: Path) -> None:
+        """Read published tables once for all forks: in a child, because reading Parquet starts threads."""
+        from civicml.datasets.loading import keep
+
+        place = Path(self._told["folder"], f"{name}.tables")
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                from civicml.datasets.schema import read_schema
+                from civicml.datasets.tables import read_tables
+
+                place.write_bytes(pickle.dumps(read_tables(files, read_schema(described), "published"), 5))
+                os._exit(0)
+            os._exit(1)
+        if os.waitpid(child, 0)[1] == 0:
+            keep(name, pickle.loads(place.read_bytes()))  # noqa: S301 - written by this process's own fork
+        place.unlink(missing_ok=True)
 
 
 def _libraries() -> dict[str, str]:
@@ -225,6 +246,10 @@ def _exercise(shell: Any) -> None:
         writer = Writer()
         node = writer.write(frame)
         Reader(writer.parts).read(node)
+    if "mlflow.store.tracking.sqlalchemy_store" in sys.modules:
+        from sqlalchemy.orm import configure_mappers
+
+        configure_mappers()
     if "matplotlib.pyplot" in sys.modules:
         import io
 

@@ -5,17 +5,29 @@ It must not know how work is handed in or graded.
 
 import re
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from civicml.assignment import NOTEBOOK
 from civicml.autograder.check import Check, check_notebook
+from civicml.autograder.grade import LEARNER_VARIABLE
+from civicml.autograder.pool import Grader
+from civicml.autograder.script import read_script
 from civicml.autograder.settings import logging_to
+from civicml.autograder.verdict import Result
 from civicml.cohort.directory import COHORT_FILE, Cohort, open_cohort
+from civicml.cohort.engine import engine_settings, walls
 from civicml.cohort.kernels import scratch_variables
 from civicml.course import find_root, load_course
 from civicml.errors import CivicmlError
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 _KIT_FILE = "kit.toml"
+_NO_SANDBOX = "Your notebook ran as you, in no sandbox: this machine cannot make the one that grading uses."
 
 
 def check(what: str | None = None, folder: Path | None = None, cohort: Path | None = None) -> Check:
@@ -35,10 +47,37 @@ def check(what: str | None = None, folder: Path | None = None, cohort: Path | No
         del variables["IPYTHONDIR"]
         opened = _opened(cohort)
         if opened and not _is_in_a_course(notebook):
-            variables["CIVICML_COURSE"] = str(
-                opened.course.root
-            )  # the data that the lab loads is built from it
-        return check_notebook(notebook.resolve(), variables, _released(notebook, opened))
+            # the data that the lab loads is built from it
+            variables["CIVICML_COURSE"] = str(opened.course.root)
+        released = _released(notebook, opened)
+        around = walls()
+        if around.no_sandbox:
+            checked = check_notebook(notebook.resolve(), variables, released)
+            return replace(checked, no_sandbox=_NO_SANDBOX)
+        run = partial(_run, Path(scratch, "engine"), _course_of(notebook, opened))
+        return check_notebook(notebook.resolve(), {}, released, run)
+
+
+def _run(scratch: Path, root: Path | None, notebook: "NotebookNode") -> Result:
+    """Run a learner's own lab as grading runs it: in the sandbox, with the week's tables and a store."""
+    import nbformat
+
+    scratch.mkdir()
+    place = scratch / f"{NOTEBOOK}.ipynb"
+    nbformat.write(notebook, place)  # type: ignore[no-untyped-call]
+    lab = read_script(place)
+    grader = Grader(lab, engine_settings(lab, root, scratch))
+    try:
+        return grader.try_out({LEARNER_VARIABLE: "learner"})
+    finally:
+        grader.close()
+
+
+def _course_of(notebook: Path, cohort: Cohort | None) -> Path | None:
+    try:
+        return find_root(notebook.resolve().parent)
+    except CivicmlError:
+        return cohort.course.root if cohort else None
 
 
 def find_lab(what: str | None, folder: Path) -> Path:

@@ -62,16 +62,18 @@ def grading_pool(cohort: Cohort, week: Week, jobs: int = 1) -> Iterator[Pool]:
         yield pool
 
 
-def engine_settings(lab: Script, root: Path, scratch: Path, cohort: Path | None = None) -> Settings:
+def engine_settings(lab: Script, root: Path | None, scratch: Path, cohort: Path | None = None) -> Settings:
     """The engine's settings for one lab of the course at `root`.
 
     Args:
         lab: which lab.
-        root: the course's directory, with or without a ``sandbox.toml``.
+        root: the course's directory, with or without a ``sandbox.toml``; None for a lab without a course.
         scratch: an empty directory that lives as long as the engine does.
         cohort: where sealed tables are, if the lab's tests read any.
     """
-    settings = read_settings(root / SETTINGS_FILE) if (root / SETTINGS_FILE).is_file() else Settings()
+    settings = Settings()
+    if root is not None and (root / SETTINGS_FILE).is_file():
+        settings = read_settings(root / SETTINGS_FILE)
     if why_no_sandbox():
         settings = without_sandbox(settings)
     store = None

@@ -128,7 +128,7 @@ class EngineExecute(GuardedExecute):
         grader.places = {}
         if lab is None or not any(cell.kind == "test" for cell in lab.cells):
             return
-        for verdict in grader.learn(forgiving=True):
+        for verdict in grader.learn_what_passes():
             self.log.warning(
                 "The lab's own solution does not pass its test '%s': %s", verdict.name, verdict.message
             )
@@ -139,7 +139,7 @@ class EngineExecute(GuardedExecute):
             verdict = next((found for found in session.verdicts if found.name == ran.cell.name), None)
             outputs = self._outputs_of_test(cell, outputs, verdict)
             if keep:
-                cell.metadata["civicml_message"] = ran.message
+                cell.metadata |= {"civicml_message": ran.message, "civicml_hidden": ran.hidden}
         elif keep and ran.after_tests:
             cell.metadata["civicml_after_tests"] = True
         cell.outputs = [nbformat.from_dict(output) for output in outputs]  # type: ignore[no-untyped-call]

@@ -1,13 +1,13 @@
 """Giving marks and feedback back, and finding them as a learner.
 
-Feedback is nbgrader's page, without the text of hidden tests. Beside it in the exchange
+Feedback is one page, without the text of hidden tests; nbgrader's exchange carries it. Beside it
 goes a small file of marks under the same secret name, so that a learner needs nothing
 else of the cohort to see them. It must not know how a submission was run.
 """
 
 import json
-import logging
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,23 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from civicml.assignment import NOTEBOOK, marking_of, read_notebook
-from civicml.autograder.settings import LOGGER, course_directory, is_machine_trouble, said_plainly
+from civicml.autograder.settings import said_plainly
 from civicml.cohort.deadlines import settle
 from civicml.cohort.directory import Cohort, write_text
 from civicml.cohort.exchange import ExchangeFetchFeedback, ExchangeReleaseFeedback, cache, run
+from civicml.cohort.feedback_page import feedback_page
 from civicml.cohort.grading import graded_learners, mark_returned, only_one
 from civicml.cohort.submissions import check_enrolled
 from civicml.course import Week
 from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
+    from nbformat import NotebookNode
     from nbgrader.api import SubmittedAssignment
 
-ON_ITS_OWN = (
-    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; '
-    "style-src 'unsafe-inline'; font-src data:\">"
-)
-"""Said at the top of a page: run no script, fetch nothing. What learners' code displayed is in it."""
 SECRET = "submission_secret.txt"  # noqa: S105 - the name of nbgrader's file
 
 
@@ -183,32 +180,45 @@ def _questions(submission: "SubmittedAssignment") -> list[QuestionMark]:
 
 def _give_back(cohort: Cohort, week: Week, learner: str, marks: ReturnedMarks) -> Path | None:
     """Make the page and release it; return it when the exchange has no place for it."""
-    from nbgrader.converters import GenerateFeedback
-
-    log = logging.getLogger(LOGGER)
-    step = GenerateFeedback(
-        coursedir=course_directory(cohort.settings, week.name, learner), config=cohort.settings, log=log
-    )
-    step.force = True
-    try:
-        step.start()
-    except Exception as error:
-        if is_machine_trouble(error):
-            raise
-        raise CivicmlError(
-            f"nbgrader could not write the feedback for {learner}; see {cohort.log}. What was returned "
-            f"before {learner} stays returned."
-        ) from error
-    folder = cohort.root / "feedback" / learner / week.name
-    page = folder / f"{NOTEBOOK}.html"
-    if not page.is_file():
-        raise CivicmlError(f"nbgrader could not write the feedback for {learner}; see {cohort.log}.")
-    write_text(page, page.read_text(encoding="utf-8").replace("<head>", f"<head>\n{ON_ITS_OWN}", 1))
+    page = _write_page(cohort, week, learner, marks)
+    folder = page.parent
     if not (folder / SECRET).is_file() or not (folder / "timestamp.txt").is_file():
         return page
     run(ExchangeReleaseFeedback, cohort, week.name, learner)
     write_text(_marks_file(cohort, (folder / SECRET).read_text()), json.dumps(asdict(marks), indent=1))
     return None
+
+
+def _write_page(cohort: Cohort, week: Week, learner: str, marks: ReturnedMarks) -> Path:
+    """Write the page where nbgrader keeps feedback, with what its exchange looks for beside it."""
+    notebook = read_notebook(cohort.notebook("autograded", week, learner))
+    text = feedback_page(
+        notebook,
+        marks,
+        course=cohort.course.title,
+        title=f"Week {week.number}: {week.title}",
+        made=datetime.fromisoformat(marks.returned).astimezone(cohort.course.zone),
+        handed_in=_as_handed_in(cohort, week, learner),
+    )
+    folder = cohort.root / "feedback" / learner / week.name
+    with said_plainly():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (SECRET, "timestamp.txt"):
+            (folder / name).unlink(missing_ok=True)
+            beside = cohort.notebook("autograded", week, learner).parent / name
+            if beside.is_file():
+                shutil.copyfile(beside, folder / name)
+    page = folder / f"{NOTEBOOK}.html"
+    write_text(page, text)
+    return page
+
+
+def _as_handed_in(cohort: Cohort, week: Week, learner: str) -> "NotebookNode | None":
+    """What the learner saved; None for what cannot be read, which has no outputs worth showing."""
+    try:
+        return read_notebook(cohort.notebook("submitted", week, learner))
+    except CivicmlError:
+        return None
 
 
 def _marks_file(cohort: Cohort, secret: str) -> Path:

@@ -6,6 +6,7 @@ small file a learner and week in ``grading/``. It must not know how a notebook i
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -14,14 +15,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from civicml.assignment import marking_of, read_notebook
+from civicml.assignment import NOTEBOOK, marking_of, read_notebook
 from civicml.autograder.grade import LEARNER_VARIABLE, record_result
 from civicml.autograder.pool import Pool
 from civicml.autograder.settings import disk_trouble
+from civicml.cohort.attempts import Attempt, attempt_of, best, keep
+from civicml.cohort.attempts import attempts as read_attempts
 from civicml.cohort.cluster import Cluster, cluster
-from civicml.cohort.deadlines import extensions, set_extension, settle
+from civicml.cohort.deadlines import deadlines, extensions, set_extension, settle
 from civicml.cohort.directory import Cohort, tell_gradebook
-from civicml.cohort.engine import Executor, grading_pool, walls
+from civicml.cohort.engine import Executor, Walls, grading_pool, walls
 from civicml.cohort.exchange import Collect, handed_in, run
 from civicml.cohort.kernels import Report, grade_in_kernels
 from civicml.cohort.records import Record, forget_record, read_record, write_record
@@ -106,13 +109,13 @@ def grade(
     with cohort.logged(), only_one(cohort):
         tell_gradebook(cohort.settings, learners)
         ids = {one.id for one in learners}
-        strangers = _collect(cohort, week, ids)
-        questions = _digest_of_questions(cohort, week)
+        around = walls(executor)
+        strangers = _collect(cohort, week, ids, jobs, around)
+        questions = digest_of_questions(cohort, week)
         submitted = [one.id for one in learners if cohort.notebook("submitted", week, one.id).parent.is_dir()]
         wanted = {one: _fingerprint(cohort, week, one, questions) for one in submitted}
         to_do = [one for one in submitted if force or not _is_done(cohort, week, one, wanted[one])]
         _give_extensions(cohort, week, to_do)
-        around = walls(executor)
         if to_do:
             those = {one: wanted[one] for one in to_do}
             if scheduler:
@@ -150,14 +153,72 @@ def only_one(cohort: Cohort) -> Iterator[None]:
         raise disk_trouble(error) from error
 
 
-def _collect(cohort: Cohort, week: Week, ids: set[str]) -> list[str]:
-    """Bring the latest submission of each of `ids` in; return the strangers who handed work in."""
+def _collect(cohort: Cohort, week: Week, ids: set[str], jobs: int, around: Walls) -> list[str]:
+    """Bring in the submission that counts of each of `ids`; return the strangers who handed work in."""
     found = handed_in(cohort, week.name)
-    latest = {learner: attempts[-1] for learner, attempts in found.items() if learner in ids}
-    run(Collect, cohort, week.name, latest=latest, update=True)
+    counts = {learner: attempts[-1] for learner, attempts in found.items() if learner in ids}
+    if cohort.course.attempts.counts == "best":
+        several = {one: found[one] for one in counts if len(found[one]) > 1}
+        counts |= _best_ones(cohort, week, several, jobs, around)
+        for one, (moment, _) in counts.items():
+            if (collected := _submitted(cohort, week, one)) is not None and collected != moment:
+                # nbgrader brings in only what is newer than what is there.
+                shutil.rmtree(cohort.notebook("submitted", week, one).parent)
+    run(Collect, cohort, week.name, latest=counts, update=True)
     enrolled = {one.id for one in cohort.learners()}
     by_hand = {path.parent.name for path in (cohort.root / "submitted").glob(f"*/{week.name}")}
     return sorted((set(found) | by_hand) - enrolled)
+
+
+def _best_ones(
+    cohort: Cohort, week: Week, found: dict[str, list[tuple[datetime, Path]]], jobs: int, around: Walls
+) -> dict[str, tuple[datetime, Path]]:
+    """Of each learner's submissions the one that earns most; those not graded yet are graded for it."""
+    if around.executor != "engine" and found:
+        raise CivicmlError(
+            "course.toml says that the best attempt counts; the engine finds it, and does not run here. "
+            'Let the last one count: counts = "last".'
+        )
+    questions, due = digest_of_questions(cohort, week), deadlines(cohort, week)
+
+    def penalty(learner: str, attempt: Attempt) -> float:
+        late = (attempt.submitted - due(learner)).total_seconds()
+        most = attempt.most + attempt.to_be_marked
+        return min(cohort.course.late.penalty(max(0.0, late), most), attempt.points)
+
+    known = {
+        learner: {one.place for one in read_attempts(cohort, week, learner) if one.questions == questions}
+        for learner in found
+    }
+    unknown = {
+        path / f"{NOTEBOOK}.ipynb": (learner, moment)
+        for learner, submissions in found.items()
+        for moment, path in submissions
+        if path.name not in known[learner]
+    }
+    if unknown:
+        with grading_pool(cohort, week, min(jobs, len(unknown))) as pool:
+            results = pool.grade(unknown, lambda path: {LEARNER_VARIABLE: unknown[path][0]})
+            with closing(results):
+                for result in results:
+                    path = Path(result.submission)
+                    learner, moment = unknown[path]
+                    made = attempt_of(
+                        result, place=path.parent.name, submitted=moment, questions=questions, told=False
+                    )
+                    keep(cohort, week, learner, replace(made, late_penalty=penalty(learner, made)))
+    chosen = {}
+    for learner, submissions in found.items():
+        places = {path.name: (moment, path) for moment, path in submissions}
+        graded = [
+            one
+            for one in read_attempts(cohort, week, learner)
+            if one.questions == questions and one.place in places
+        ]
+        top = best(graded, lambda one, learner=learner: one.points - penalty(learner, one))  # type: ignore[misc]
+        if top is not None:
+            chosen[learner] = places[top.place]
+    return chosen
 
 
 def _give_extensions(cohort: Cohort, week: Week, learners: list[str]) -> None:
@@ -206,18 +267,38 @@ def graded_learners(cohort: Cohort, week: Week) -> dict[str, Record]:
     """Those whose latest work has been graded, by the questions as they are now, and how far they are."""
     if not cohort.notebook("source", week).is_file():
         return {}
-    questions = _digest_of_questions(cohort, week)
+    questions = digest_of_questions(cohort, week)
     found = handed_in(cohort, week.name)
     graded = {}
     for path in sorted((cohort.root / "grading" / week.name).glob("*.json")):
         learner = path.stem
         collected = _submitted(cohort, week, learner)
-        if learner in found and (collected is None or found[learner][-1][0] > collected):
-            continue  # something newer waits in the exchange
+        if learner in found and _something_waits(
+            cohort, week, learner, found[learner], collected=collected, questions=questions
+        ):
+            continue
         record = read_record(cohort, week, learner)
         if record and _is_done(cohort, week, learner, _fingerprint(cohort, week, learner, questions)):
             graded[learner] = record
     return graded
+
+
+def _something_waits(
+    cohort: Cohort,
+    week: Week,
+    learner: str,
+    found: list[tuple[datetime, Path]],
+    *,
+    collected: datetime | None,
+    questions: str,
+) -> bool:
+    """Whether a submission in the exchange may change the mark, and grading has not looked at it yet."""
+    if collected is None:
+        return True
+    if cohort.course.attempts.counts == "best" and len(found) > 1:
+        seen = {one.place for one in read_attempts(cohort, week, learner) if one.questions == questions}
+        return any(path.name not in seen for _, path in found)
+    return found[-1][0] > collected
 
 
 def _is_done(cohort: Cohort, week: Week, learner: str, fingerprint: str) -> bool:
@@ -238,7 +319,7 @@ def _fingerprint(cohort: Cohort, week: Week, learner: str, questions: str) -> st
     return digest.hexdigest()
 
 
-def _digest_of_questions(cohort: Cohort, week: Week) -> str:
+def digest_of_questions(cohort: Cohort, week: Week) -> str:
     """A digest of what decides marks: the marked cells of the lab, not the text between them."""
     notebook = read_notebook(cohort.notebook("source", week))
     cells = [(sorted(marking_of(cell).items()), cell.source) for cell in notebook.cells if marking_of(cell)]

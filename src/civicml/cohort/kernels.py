@@ -19,6 +19,7 @@ from civicml.autograder.grade import grade_submission
 from civicml.cohort.directory import Cohort, open_cohort
 from civicml.cohort.records import Record, forget_record, write_record
 from civicml.course import Week
+from civicml.datasets.using import PUBLISHED, SOURCE_VARIABLE
 from civicml.errors import CivicmlError
 from civicml.tracking import prepare_store
 
@@ -128,6 +129,7 @@ def scratch_variables(scratch: Path) -> dict[str, str]:
         "MLFLOW_TRACKING_URI": prepare_store(scratch / "tracking"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "HF_HUB_OFFLINE": "1",
+        SOURCE_VARIABLE: PUBLISHED,  # marks are for the course's tables, whatever official files are in use
         "IPYTHONDIR": str(scratch / "ipython"),  # nobody's start-up files run with it
         **dict.fromkeys(
             ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"

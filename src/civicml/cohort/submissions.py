@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from civicml.cohort.assignments import find_released
 from civicml.cohort.deadlines import deadlines
 from civicml.cohort.directory import LEARNERS_FILE, Cohort
 from civicml.cohort.exchange import Submit, cache, handed_in, run
+from civicml.cohort.receipts import Receipt
 from civicml.course import Week
 from civicml.errors import CivicmlError
 from civicml.learner import valid_id
@@ -30,34 +30,8 @@ if TYPE_CHECKING:
 LARGEST = Limits().notebook_bytes
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """Proof that something was handed in."""
-
-    learner: str
-    week: Week
-    notebook: Path
-    sha256: str
-    size: int
-    """Bytes."""
-    submitted: datetime
-    deadline: datetime
-    """This learner's own, in the course's time zone like `submitted`."""
-    percent_off: float
-    """What being late costs, in percent of the lab's points; 0 in time or within the minutes of grace."""
-    earlier: int
-    """How many times this learner had handed the week in before."""
-    unanswered: tuple[str, ...]
-    """Questions still as they were released."""
-
-    @property
-    def late(self) -> bool:
-        """Whether it came in after the deadline."""
-        return self.submitted > self.deadline
-
-
 def submit(cohort: Cohort, week: Week, learner: str, source: Path, now: datetime | None = None) -> Receipt:
-    """Hand in a learner's lab through nbgrader's exchange; the latest one handed in counts.
+    """Hand in a learner's lab through nbgrader's exchange, which keeps all that was handed in.
 
     Args:
         cohort: which cohort.
@@ -83,12 +57,12 @@ def submit(cohort: Cohort, week: Week, learner: str, source: Path, now: datetime
         kept = cache(cohort, learner)
         earlier = len(list(Path(kept, cohort.id).glob(f"{learner}+{week.name}+*")))
         earlier = max(earlier, len(handed_in(cohort, week.name).get(learner, ())))
-        run(Submit, cohort, week.name, learner, moment=moment, assignment_dir=desk, cache=kept)
+        done = run(Submit, cohort, week.name, learner, moment=moment, assignment_dir=desk, cache=kept)
     deadline = deadlines(cohort, week)(learner)
     late = max(0.0, (moment - deadline).total_seconds())
     return Receipt(
         learner=learner,
-        week=week,
+        week=week.name,
         notebook=notebook,
         sha256=hashlib.sha256(text).hexdigest(),
         size=len(text),
@@ -97,6 +71,7 @@ def submit(cohort: Cohort, week: Week, learner: str, source: Path, now: datetime
         percent_off=cohort.course.late.penalty(late, 100),
         earlier=earlier,
         unanswered=tuple(own),
+        place=str(done.assignment_filename),
     )
 
 

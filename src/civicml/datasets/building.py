@@ -177,8 +177,8 @@ def _run(
     try:
         out = work / "out"
         out.mkdir()
-        schema = None if layer == "raw" else dataset.schema
-        with TableWriter(out, schema) as writer:
+        tables = None if layer == "raw" else dataset.schema.in_layer(layer)
+        with TableWriter(out, tables) as writer:
             for year in [None] if years is None else years:
                 of_year = replace(streams, year=year)
                 if layer == "raw":

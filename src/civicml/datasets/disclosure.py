@@ -1,8 +1,7 @@
-"""Disclosure control: k-anonymity, l-diversity and t-closeness, their enforcement, count rules, and attacks.
+"""The rules of a dataset's ``disclosure.toml``, and their enforcement on people and on counts.
 
-k, l and t are computed the way pyCANON documents them (Sáinz-Pardo Díaz and López García,
-*Scientific Data*, 2022), and agree with pyCANON 1.3.6 on a table of 60,000 people; a blank counts
-as a value of its own. Knows frames and rules, no dataset by name.
+People are hidden by blanking as little as needed; small counts are blanked and the rest rounded.
+Knows frames and rules, no dataset by name.
 """
 
 from dataclasses import dataclass
@@ -13,22 +12,59 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from civicml.datasets.anonymity import (
+    class_numbers,
+    class_sizes,
+    distances,
+    distinct_values,
+    k_anonymity,
+    l_diversity,
+    t_closeness,
+)
+from civicml.datasets.attacks import inference_gain, linkage_risk, singled_out
 from civicml.datasets.schema import Settings
+from civicml.errors import CivicmlError
+
+__all__ = [
+    "RULES_FILE",
+    "Attack",
+    "CountRule",
+    "LinkageAttack",
+    "PeopleRule",
+    "Protected",
+    "Rules",
+    "TraceAttack",
+    "class_sizes",
+    "enforce",
+    "inference_gain",
+    "k_anonymity",
+    "l_diversity",
+    "linkage_risk",
+    "protect_counts",
+    "singled_out",
+    "t_closeness",
+]
 
 RULES_FILE = "disclosure.toml"
 
 _Positive = Annotated[int, Field(ge=1)]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Columns = Annotated[list[str], Field(min_length=1)]
 
 
 class PeopleRule(Settings):
-    """How well hidden each person in a table must be, and what may be blanked to get there."""
+    """How well hidden each person in a table must be, and what may be blanked to get there.
+
+    ``t`` is the largest t-closeness allowed; without it, t is measured only.
+    """
 
     table: str
-    quasi_identifiers: Annotated[list[str], Field(min_length=1)]
+    quasi_identifiers: _Columns
     sensitive: list[str]
     k: _Positive
     l: _Positive  # noqa: E741 (the name in the literature)
-    suppress: Annotated[list[str], Field(min_length=1)]
+    t: _Share | None = None
+    suppress: _Columns
 
 
 class Attack(Settings):
@@ -39,27 +75,108 @@ class Attack(Settings):
 
     knows: str
     table: str
-    raw: Annotated[list[str], Field(min_length=1)]
-    published: Annotated[list[str], Field(min_length=1)]
-    at_most: Annotated[float, Field(ge=0, le=1)]
+    raw: _Columns
+    published: _Columns
+    at_most: _Share
+    why: str
+
+
+class LinkageAttack(Settings):
+    """An intruder who has another table (a newspaper, a register) and looks for its rows in each layer.
+
+    Attributes:
+        knows: what the intruder has, in words.
+        auxiliary: the other table; it may be published, or in the raw layer only.
+        target: the table attacked, in both layers.
+        on_raw: which column of the auxiliary table is compared with which of the raw target.
+        on_published: the same for the published target. A blank fits anything.
+        truth_raw: one column of each that says who a row is about, to tell right claims from wrong ones;
+            rows of one person then count as one.
+        truth_published: the same for the published target, where it has such a column.
+        at_most: the share of auxiliary rows that may fit exactly one row of the published target.
+        why: what defends it.
+    """
+
+    knows: str
+    auxiliary: str
+    target: str
+    on_raw: Annotated[dict[str, str], Field(min_length=1)]
+    on_published: Annotated[dict[str, str], Field(min_length=1)]
+    truth_raw: Annotated[dict[str, str], Field(max_length=1)] = Field(default_factory=dict)
+    truth_published: Annotated[dict[str, str], Field(max_length=1)] = Field(default_factory=dict)
+    at_most: _Share
+    why: str
+
+
+class TraceAttack(Settings):
+    """An intruder who knows a few events (journeys) of somebody and looks for all the others.
+
+    Attributes:
+        knows: what the intruder knows, in words.
+        table: the raw table of events.
+        subject: the column that says whose they are; no published table should have it.
+        point: the columns known of an event.
+        points: how many events are known.
+        at_most: the share of subjects that may be found alone in published tables.
+        why: what defends it.
+    """
+
+    knows: str
+    table: str
+    subject: str
+    point: _Columns
+    points: _Positive
+    at_most: _Share
     why: str
 
 
 class CountRule(Settings):
-    """How small counts are protected: 1 to `suppress_to` are blanked, the rest rounded."""
+    """How small counts are protected: 1 to `suppress_to` are blanked, the rest rounded.
+
+    Attributes:
+        table: a table of counts, one row a cell.
+        column: the count.
+        suppress_to: the largest count that is blanked.
+        round_to: the others are rounded to the nearest multiple; 1 leaves them as they are.
+        protect_zero: blank 0 too, where "nobody" would tell something of everybody.
+        totals: for a table that is published with its totals, all columns that say which cell a row is.
+            A row whose value in one of them is `total` is the sum over that column.
+        total: what such rows are called.
+        why: what the report says of totals, where there is more to say than that there are none.
+    """
 
     table: str
     column: str
     suppress_to: Annotated[int, Field(ge=0)]
     round_to: _Positive
+    protect_zero: bool = False
+    totals: list[str] = Field(default_factory=list)
+    total: str = "Total"
+    why: str | None = None
 
 
 class Rules(Settings):
     """A dataset's ``disclosure.toml``."""
 
     people: PeopleRule | None = None
-    counts: CountRule | None = None
+    counts: list[CountRule] = Field(default_factory=list)
     attacks: list[Attack] = Field(default_factory=list)
+    linkage: list[LinkageAttack] = Field(default_factory=list)
+    traces: list[TraceAttack] = Field(default_factory=list)
+
+    def counts_of(self, table: str, column: str | None = None) -> CountRule:
+        """The rule for the counts in `table`; name the column where several have one.
+
+        Raises:
+            CivicmlError: there is none, or more than one.
+        """
+        found = [rule for rule in self.counts if rule.table == table and column in (None, rule.column)]
+        if len(found) != 1:
+            place = table if column is None else f"{table}.{column}"
+            raise CivicmlError(
+                f"{RULES_FILE} has {len(found)} rules for the counts of '{place}'; one is needed."
+            )
+        return found[0]
 
 
 @dataclass(frozen=True)
@@ -77,47 +194,11 @@ class Protected:
     blanked: dict[str, int]
 
 
-def class_sizes(frame: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.int64]:
-    """For each row, how many rows share its values in `columns` (itself included)."""
-    number = _class_numbers(frame, columns)
-    return np.bincount(number)[number].astype(np.int64)
-
-
-def k_anonymity(frame: pd.DataFrame, quasi_identifiers: list[str]) -> int:
-    """The size of the smallest class of rows that look alike; 0 for no rows."""
-    return int(class_sizes(frame, quasi_identifiers).min()) if len(frame) else 0
-
-
-def l_diversity(frame: pd.DataFrame, quasi_identifiers: list[str], sensitive: str) -> int:
-    """The fewest distinct values of `sensitive` in any class; 0 for no rows."""
-    if not len(frame):
-        return 0
-    return int(_distinct(_class_numbers(frame, quasi_identifiers), frame[sensitive]).min())
-
-
-def t_closeness(frame: pd.DataFrame, quasi_identifiers: list[str], sensitive: str) -> float:
-    """The largest earth mover's distance between `sensitive` in a class and in all rows, 0 to 1.
-
-    Categories are all equally far apart; numbers are as far apart as their ranks (Li, Li and
-    Venkatasubramanian, ICDE 2007).
-    """
-    numbers = _class_numbers(frame, quasi_identifiers)
-    codes, values = pd.factorize(frame[sensitive], sort=True, use_na_sentinel=False)
-    table = np.zeros((numbers.max() + 1, len(values)))
-    np.add.at(table, (numbers, codes), 1)
-    difference = table / table.sum(axis=1, keepdims=True) - table.sum(axis=0) / len(frame)
-    numeric = pd.api.types.is_numeric_dtype(frame[sensitive]) and not pd.api.types.is_bool_dtype(
-        frame[sensitive]
-    )
-    if numeric and len(values) > 1:
-        return float((np.abs(difference.cumsum(axis=1)).sum(axis=1) / (len(values) - 1)).max())
-    return float((np.abs(difference).sum(axis=1) / 2).max())
-
-
 def enforce(frame: pd.DataFrame, rule: PeopleRule) -> Protected:
     """Blank as little as needed of the columns that `rule` names until every class has k people and l values.
 
-    Where that is not enough, the people who still stand out are left out; ``kept`` says who.
+    Where that is not enough, the people who still stand out are left out; ``kept`` says who. With a ``t`` in
+    the rule, no class is further than that from all people kept.
 
     Args:
         frame: one row a person, holding the quasi-identifiers (already generalised: age in bands,
@@ -131,63 +212,34 @@ def enforce(frame: pd.DataFrame, rule: PeopleRule) -> Protected:
         blank = _to_blank(frame, column, others, rule)
         frame[column] = frame[column].mask(blank)
         blanked[column] = int(blank.sum())
-    kept = ~_standing_out(frame, rule.quasi_identifiers, rule)
+    kept = np.ones(len(frame), dtype=bool)
+    # Leaving a class out moves the distribution that the others are held to, so look again.
+    while (out := _standing_out(frame[kept], rule.quasi_identifiers, rule)).any():
+        kept[np.flatnonzero(kept)[out]] = False
     return Protected(frame[kept].reset_index(drop=True), kept, blanked)
 
 
 def protect_counts(counts: pd.Series, rule: CountRule) -> pd.Series:
-    """Counts with 1 to ``suppress_to`` blanked and the rest rounded to the nearest ``round_to``; 0 is shown.
+    """Counts with 1 to ``suppress_to`` blanked and the rest rounded to the nearest ``round_to``.
 
-    The rule for sub-national hospital statistics of NHS England has 7 and 5.
+    0 is shown, unless the rule protects it. The rule for sub-national hospital statistics of NHS England has
+    7 and 5. For a table with its totals, this alone is not enough.
     """
-    small = (counts >= 1) & (counts <= rule.suppress_to)
+    small = (counts <= rule.suppress_to) & (counts >= (0 if rule.protect_zero else 1))
     rounded = ((counts + rule.round_to // 2) // rule.round_to * rule.round_to).astype("Int64")
     return rounded.mask(small)
 
 
-def singled_out(frame: pd.DataFrame, known: list[str]) -> float:
-    """The share of people whom an intruder who knows `known` of them finds alone."""
-    return float((class_sizes(frame, known) == 1).mean()) if len(frame) else 0.0
-
-
-def linkage_risk(frame: pd.DataFrame, known: list[str]) -> float:
-    """The chance that an intruder who knows `known` of somebody and guesses among those who fit is right."""
-    return float((1 / class_sizes(frame, known)).mean()) if len(frame) else 0.0
-
-
-def inference_gain(frame: pd.DataFrame, known: list[str], sensitive: str) -> float:
-    """How much oftener an intruder who knows `known` guesses `sensitive` right than one who knows nothing.
-
-    Both guess the commonest value, in the class or in the whole table; the difference is in shares of people.
-    """
-    if not len(frame):
-        return 0.0
-    commonest = frame.groupby([*known, sensitive], observed=True, dropna=False).size()
-    in_class = commonest.groupby(level=known, observed=True, dropna=False).max().sum()
-    return float((in_class - frame[sensitive].value_counts(dropna=False).max()) / len(frame))
-
-
-def _class_numbers(frame: pd.DataFrame, columns: list[str]) -> npt.NDArray[np.int64]:
-    return (
-        frame.groupby(columns, observed=True, dropna=False, sort=False).ngroup().to_numpy().astype(np.int64)
-    )
-
-
-def _distinct(numbers: npt.NDArray[np.int64], values: pd.Series) -> npt.NDArray[np.int64]:
-    """For each class, how many different values it has."""
-    codes = pd.factorize(values, use_na_sentinel=False)[0]
-    pairs = np.unique(numbers * (codes.max() + 1) + codes)
-    return np.bincount(pairs // (codes.max() + 1), minlength=numbers.max() + 1).astype(np.int64)
-
-
 def _standing_out(frame: pd.DataFrame, columns: list[str], rule: PeopleRule) -> npt.NDArray[np.bool_]:
-    """For each person, whether the class they are in is too small or too alike."""
+    """For each person, whether the class they are in is too small, too alike, or too unlike the rest."""
     if not len(frame):
         return np.zeros(0, dtype=bool)
-    numbers = _class_numbers(frame, columns)
+    numbers = class_numbers(frame, columns)
     bad = np.bincount(numbers) < rule.k
     for sensitive in rule.sensitive:
-        bad |= _distinct(numbers, frame[sensitive]) < rule.l
+        bad |= distinct_values(numbers, frame[sensitive]) < rule.l
+        if rule.t is not None:
+            bad |= distances(numbers, frame[sensitive]) > rule.t
     return bad[numbers]
 
 
@@ -200,7 +252,7 @@ def _to_blank(frame: pd.DataFrame, column: str, others: list[str], rule: PeopleR
     quasi = [*others, column]
     work = frame[[*quasi, *rule.sensitive]].copy()
     blank = _standing_out(work, quasi, rule)
-    group = _class_numbers(frame, others) if others else np.zeros(len(frame), dtype=np.int64)
+    group = class_numbers(frame, others) if others else np.zeros(len(frame), dtype=np.int64)
     while True:
         work[column] = frame[column].mask(blank)
         weak = blank & _standing_out(work, quasi, rule)
@@ -208,7 +260,7 @@ def _to_blank(frame: pd.DataFrame, column: str, others: list[str], rule: PeopleR
         if not neighbours.any():
             return blank
         sizes = class_sizes(work, quasi)
-        numbers = _class_numbers(work, quasi)
+        numbers = class_numbers(work, quasi)
         candidates = pd.DataFrame({"group": group, "size": sizes, "number": numbers})[neighbours]
         smallest = candidates.sort_values(["size", "number"]).drop_duplicates("group")["number"]
         blank = blank | (np.isin(numbers, smallest) & neighbours)

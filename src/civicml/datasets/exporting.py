@@ -15,18 +15,19 @@ import pyarrow.parquet as pq
 from civicml.datasets.building import built, plain_errors
 from civicml.datasets.catalogue import DATASHEET_FILE, find_dataset, refuse_in_kit
 from civicml.datasets.checksums import CHECKSUMS_FILE
-from civicml.datasets.loading import load
+from civicml.datasets.loading import load_published
 from civicml.datasets.official import READER_FILE
+from civicml.datasets.picture import PICTURE_FILE
 from civicml.datasets.schema import SCHEMA_FILE
 from civicml.errors import CivicmlError
 
-_FOR_LEARNERS = (SCHEMA_FILE, DATASHEET_FILE, READER_FILE, CHECKSUMS_FILE)
+_FOR_LEARNERS = (SCHEMA_FILE, DATASHEET_FILE, READER_FILE, PICTURE_FILE, CHECKSUMS_FILE)
 
 
 def export_published(name: str, destination: Path) -> None:
     """Write what a learner's kit holds of a dataset to `destination`, a directory that does not exist yet.
 
-    That is the published tables as Parquet, datasheet, schema, reader of official files and checksums.
+    That is the published tables as Parquet, datasheet, schema, checksums, picture, reader of official files.
 
     Raises:
         CivicmlError: no such dataset, this is a kit already, or the destination exists or cannot be written.
@@ -66,7 +67,7 @@ def write_csv(name: str, destination: Path, *, years: Iterable[int] | None = Non
     Raises:
         CivicmlError: no such dataset, or the destination exists or cannot be written.
     """
-    tables = load(name, years=years)
+    tables = load_published(name, years=years)
     with _new_directory(destination) as work:
         for table, frame in tables.items():
             frame.to_csv(work / f"{table}.csv", index=False, date_format="%Y-%m-%d")

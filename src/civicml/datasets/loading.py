@@ -11,16 +11,29 @@ from civicml.datasets.building import built
 from civicml.datasets.catalogue import find_dataset, refuse_in_kit
 from civicml.datasets.schema import choose_years
 from civicml.datasets.tables import RawTables, Tables, read_tables
+from civicml.datasets.using import load_official, official_in_use
 from civicml.errors import CivicmlError
 
 COHORT_VARIABLE = "CIVICML_COHORT"
 
 
+_kept: dict[str, Tables] = {}
+
+
+def keep(name: str, tables: Tables) -> None:
+    """From now on `load` gives these in this process, and in all that fork from it, without reading a file.
+
+    Each call gets frames of its own over the same memory: pandas copies what is written to.
+    """
+    _kept[name] = tables
+
+
 def load(name: str, *, years: int | Iterable[int] | Literal["all"] | None = None) -> Tables:
-    """The published tables of a dataset, as pandas frames.
+    """The tables of a dataset, as pandas frames: the published ones, or those of official files in use.
 
     In a learner's kit they are read from its ``data`` folder. In the course's repository they come
-    from the cache, and are built on first use (a few seconds).
+    from the cache, and are built on first use (a few seconds). After ``civicml datasets use`` they are
+    those of the real source's files, as far as it has them.
 
     Args:
         name: for example ``"gp_appointments"``.
@@ -34,6 +47,15 @@ def load(name: str, *, years: int | Iterable[int] | Literal["all"] | None = None
     Raises:
         CivicmlError: no such dataset or year, a damaged file, or a cache that cannot be written.
     """
+    if years is None and name in _kept:
+        return _kept[name]._copy()
+    dataset = find_dataset(name)
+    facts = official_in_use(dataset)
+    return load_published(name, years=years) if facts is None else load_official(dataset, facts, years)
+
+
+def load_published(name: str, *, years: int | Iterable[int] | Literal["all"] | None = None) -> Tables:
+    """The tables that the course publishes, whatever official files are in use; else as :func:`load`."""
     dataset = find_dataset(name)
     schema = dataset.schema
     wanted = choose_years(schema, years)

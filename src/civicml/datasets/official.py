@@ -28,6 +28,8 @@ from civicml.datasets.tables import Tables, to_frame
 from civicml.errors import CivicmlError
 
 READER_FILE = "official.py"
+LARGEST = 1024**3
+"""Bytes of a file that is read whole; three to five times as much memory is used."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +218,12 @@ def read_text(path: Path) -> str:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise CivicmlError(f"{path} is not a regular file; name the official file itself.")
+    if (size := os.fstat(handle).st_size) > LARGEST:
+        os.close(handle)
+        raise CivicmlError(
+            f"{path} holds {size / 1024**3:.1f} GB, and at most {LARGEST / 1024**3:.0f} GB are read; "
+            "give files of single months or years."
+        )
     with os.fdopen(handle, "rb") as file:
         content = file.read()
     if not content.strip():

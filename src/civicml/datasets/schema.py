@@ -89,12 +89,19 @@ class Column(Settings):
 
 
 class TableSchema(Settings):
-    """One table: its columns in order, and what identifies a row."""
+    """One table: its columns in order, and what identifies a row.
+
+    A table that is ``only_sealed`` holds the truth (who is who, which rows belong together): it is part of
+    the sealed layer, where hidden tests find it, and of no other. One that is ``shared`` holds the world that
+    all layers have in common (places, a calendar, the weather): the hold-out has the same rows.
+    """
 
     description: _Text
     columns: Annotated[dict[str, Column], Field(min_length=1)]
     key: list[str] = Field(default_factory=list)
     rows_at_least: int = 0
+    only_sealed: bool = False
+    shared: bool = False
 
     @model_validator(mode="after")
     def _key_exists(self) -> Self:
@@ -136,7 +143,7 @@ class Years(Settings):
 
 
 class Schema(Settings):
-    """All published tables of one dataset."""
+    """All tables of one dataset: ``tables`` are published, ``sealed_tables`` are in the sealed layer only."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     title: _Text
@@ -144,22 +151,38 @@ class Schema(Settings):
     main_table: _Text
     years: Years | None = None
     tables: Annotated[dict[str, TableSchema], Field(min_length=1)]
+    sealed_tables: dict[str, TableSchema] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _set_sealed_apart(cls, found: object) -> object:
+        if not isinstance(found, dict) or not isinstance(found.get("tables"), dict):
+            return found
+        tables = found["tables"]
+        sealed = {n: t for n, t in tables.items() if isinstance(t, dict) and t.get("only_sealed") is True}
+        published = {name: table for name, table in tables.items() if name not in sealed}
+        return {**found, "tables": published, "sealed_tables": sealed}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.main_table not in self.tables:
-            raise ValueError(f"main_table '{self.main_table}' is not one of the tables")
-        for name, table in self.tables.items():
+            raise ValueError(f"main_table '{self.main_table}' is not one of the published tables")
+        for name, table in self.in_layer("sealed").items():
             if self.years is not None and self.years.column not in table.columns:
                 raise ValueError(f"table '{name}' has no column '{self.years.column}' to hold the year")
+            known = self.in_layer("sealed" if table.only_sealed else "published")
             for column_name, column in table.columns.items():
                 if column.references:
                     other, _, key = column.references.partition(".")
-                    if other not in self.tables or key not in self.tables[other].columns:
+                    if other not in known or key not in known[other].columns:
                         raise ValueError(
                             f"{name}.{column_name} refers to '{column.references}', which is not there"
                         )
         return self
+
+    def in_layer(self, layer: str) -> dict[str, TableSchema]:
+        """The tables of the published or the sealed layer."""
+        return {**self.tables, **self.sealed_tables} if layer == "sealed" else self.tables
 
     @cached_property
     def main(self) -> TableSchema:

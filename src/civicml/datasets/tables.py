@@ -30,13 +30,16 @@ class Tables(Mapping[str, pd.DataFrame]):
     def __init__(self, name: str, layer: str, frames: Mapping[str, pd.DataFrame]) -> None:
         self._name, self._layer, self._frames = name, layer, dict(frames)
 
+    def _copy(self) -> "Tables":
+        """The same tables in frames of their own; memory is shared until somebody writes to it."""
+        # Not `copy`: that could be a table's name.
+        return Tables(self._name, self._layer, {name: f.copy(deep=False) for name, f in self._frames.items()})
+
     def __getitem__(self, table: str) -> pd.DataFrame:
         try:
             return self._frames[table]
         except KeyError:
-            raise KeyError(
-                f"'{self._name}' has no table '{table}'; it has {', '.join(self._frames)}"
-            ) from None
+            raise KeyError(self._lacks(table)) from None
 
     def __getattr__(self, table: str) -> pd.DataFrame:
         if table.startswith("_"):
@@ -44,9 +47,16 @@ class Tables(Mapping[str, pd.DataFrame]):
         try:
             return self._frames[table]
         except KeyError:
-            raise AttributeError(
-                f"'{self._name}' has no table '{table}'; it has {', '.join(self._frames)}"
-            ) from None
+            raise AttributeError(self._lacks(table)) from None
+
+    def _lacks(self, table: str) -> str:
+        there = ", ".join(self._frames)
+        if self._layer == "official":
+            return (
+                f"the official files of '{self._name}' hold no table '{table}', only {there}; "
+                f"'civicml datasets use {self._name} --published' goes back to the course's tables"
+            )
+        return f"'{self._name}' has no table '{table}'; it has {there}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._frames)
@@ -67,12 +77,12 @@ class TableWriter:
 
     Args:
         folder: an existing directory; ``<table>.parquet`` is written there.
-        schema: the published schema to write to. Without one (the raw layer), each file takes
+        tables: the tables of the layer that is written. Without them (the raw layer), each file takes
             the types of its first chunk.
     """
 
-    def __init__(self, folder: Path, schema: Schema | None = None) -> None:
-        self._folder, self._schema = folder, schema
+    def __init__(self, folder: Path, tables: Mapping[str, TableSchema] | None = None) -> None:
+        self._folder, self._tables = folder, tables
         self._files: dict[str, pq.ParquetWriter] = {}
         self.rows: dict[str, int] = {}
 
@@ -82,7 +92,7 @@ class TableWriter:
             table = self._to_arrow(name, frame)
             if name not in self._files:
                 # The raw layer is read once and thrown away: speed before size.
-                compression = "lz4" if self._schema is None else "zstd"
+                compression = "lz4" if self._tables is None else "zstd"
                 self._files[name] = pq.ParquetWriter(
                     self._folder / f"{name}.parquet", table.schema, compression=compression
                 )
@@ -90,10 +100,15 @@ class TableWriter:
             self.rows[name] = self.rows.get(name, 0) + len(frame)
 
     def _to_arrow(self, name: str, frame: pd.DataFrame) -> pa.Table:
-        if self._schema is None:
+        if self._tables is None:
             known = self._files.get(name)
             return pa.Table.from_pandas(frame, schema=known.schema if known else None, preserve_index=False)
-        table = self._schema.tables[name]
+        if name not in self._tables:
+            raise CivicmlError(
+                f"The recipe writes a table '{name}', which this layer must not hold; "
+                f"its tables are {', '.join(self._tables)}."
+            )
+        table = self._tables[name]
         columns = [_to_arrow_column(frame[column], spec) for column, spec in table.columns.items()]
         return pa.Table.from_arrays(columns, schema=table.arrow_schema)
 
@@ -128,12 +143,12 @@ class RawTables:
 def read_tables(
     folder: Path | Sequence[Path], schema: Schema, layer: str, years: Sequence[int] | None = None
 ) -> Tables:
-    """Read every table of `schema` from the Parquet files in `folder`, or in several, one after the other.
+    """Read every table of a layer from the Parquet files in `folder`, or in several, one after the other.
 
     Args:
         folder: where the files are.
         schema: what is in them.
-        layer: what to call them.
+        layer: ``"sealed"`` for the tables of the hold-out, anything else for those that are published.
         years: take only the rows of these years, where the dataset is kept year by year.
 
     Raises:
@@ -142,19 +157,21 @@ def read_tables(
     folders = [folder] if isinstance(folder, Path) else list(folder)
     only = None if years is None or schema.years is None else [(schema.years.column, "in", list(years))]
     frames = {}
-    for name, table in schema.tables.items():
-        stored = pa.concat_tables([_read(place, name, schema, only) for place in folders])
+    for name, table in schema.in_layer(layer).items():
+        categories = [column for column, spec in table.columns.items() if spec.type == "category"]
+        parts = [_read(schema.name, place / f"{name}.parquet", categories, only) for place in folders]
+        stored = pa.concat_tables(parts)
         frames[name] = to_frame(stored, table, name)
     return Tables(schema.name, layer, frames)
 
 
-def _read(folder: Path, name: str, schema: Schema, only: list[tuple[str, str, list[int]]] | None) -> pa.Table:
-    path = folder / f"{name}.parquet"
-    categories = [c for c, spec in schema.tables[name].columns.items() if spec.type == "category"]
+def _read(
+    dataset: str, path: Path, categories: list[str], only: list[tuple[str, str, list[int]]] | None
+) -> pa.Table:
     try:
         return pq.read_table(path, read_dictionary=categories, partitioning=None, filters=only)
     except FileNotFoundError as error:
-        raise CivicmlError(f"Table '{name}' of '{schema.name}' is missing: there is no {path}.") from error
+        raise CivicmlError(f"Table '{path.stem}' of '{dataset}' is missing: there is no {path}.") from error
     except (OSError, pa.ArrowException) as error:
         raise CivicmlError(f"{path} is not a readable Parquet file: {error}.") from error
 

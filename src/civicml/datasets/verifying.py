@@ -10,28 +10,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from civicml.datasets.anonymity import k_anonymity, l_diversity, t_closeness
 from civicml.datasets.calibration import compare, read_figures
 from civicml.datasets.catalogue import DATASHEET_FILE, RECIPE_FILE, Dataset, find_dataset, refuse_in_kit
 from civicml.datasets.checksums import CHECKSUMS_FILE, checksums_text, read_checksums
-from civicml.datasets.disclosure import (
-    RULES_FILE,
-    Attack,
-    CountRule,
-    Rules,
-    inference_gain,
-    k_anonymity,
-    l_diversity,
-    linkage_risk,
-    singled_out,
-    t_closeness,
-)
+from civicml.datasets.disclosure import RULES_FILE, PeopleRule, Rules
 from civicml.datasets.hashing import table_hash
-from civicml.datasets.loading import load, load_raw
+from civicml.datasets.loading import load_published, load_raw
 from civicml.datasets.recipe import Recipe, load_recipe
-from civicml.datasets.schema import SCHEMA_FILE, check, check_references, read_settings
+from civicml.datasets.reporting import (
+    disclosure_report,
+    exposed,
+    found_alone,
+    linked_published,
+    read_rules,
+    recoverable,
+    traced_published,
+    unprotected,
+)
+from civicml.datasets.schema import SCHEMA_FILE, check, check_references
 from civicml.datasets.tables import Tables
 from civicml.errors import CivicmlError
 
@@ -80,14 +79,14 @@ def verify(name: str) -> list[Check]:
         CivicmlError: no such dataset, or a file of its folder cannot be read.
     """
     dataset = find_dataset(name)
-    tables = load(name)
+    tables = load_published(name)
     checks = [*_contract(dataset, tables), *_content(dataset, tables)]
     if not dataset.in_kit:
-        recipe, rules, years = load_recipe(dataset), _rules(dataset), dataset.schema.years
-        measured = tables if years is None else load(name, years=years.measured)
+        recipe, rules, years = load_recipe(dataset), read_rules(dataset), dataset.schema.years
+        measured = tables if years is None else load_published(name, years=years.measured)
         checks += [
             *_calibration(dataset, recipe, measured),
-            *_disclosure(recipe, rules, tables),
+            *_disclosure(dataset, recipe, rules, tables),
             *_documents(dataset),
         ]
     return checks
@@ -101,7 +100,7 @@ def record(name: str) -> list[Path]:
     """
     dataset = find_dataset(name)
     refuse_in_kit(dataset, "raw")
-    tables = load(name)
+    tables = load_published(name)
     report = disclosure_report(dataset, load_recipe(dataset), load_raw(name), tables)
     return [
         _write(dataset.folder / CHECKSUMS_FILE, checksums_text(tables)),
@@ -148,24 +147,52 @@ def _calibration(dataset: Dataset, recipe: Recipe, tables: Tables) -> Iterator[C
         yield Check("calibration", figure.what, expected, f"{comparison.found:.4f}", comparison.holds)
 
 
-def _disclosure(recipe: Recipe, rules: Rules, tables: Tables) -> Iterator[Check]:
+def _disclosure(dataset: Dataset, recipe: Recipe, rules: Rules, tables: Tables) -> Iterator[Check]:
     if rules.people is not None:
-        rule, people = rules.people, _exposed(recipe, rules, tables)
-        k = k_anonymity(people, rule.quasi_identifiers)
-        yield Check("disclosure", f"k-anonymity of {rule.table}", f"at least {rule.k}", str(k), k >= rule.k)
-        for sensitive in rule.sensitive:
-            found = l_diversity(people, rule.quasi_identifiers, sensitive)
-            what = f"l-diversity of {rule.table}, {sensitive}"
-            yield Check("disclosure", what, f"at least {rule.l}", str(found), found >= rule.l)
-    if rules.counts is not None:
-        wrong = _unprotected(rules.counts, tables)
-        what = f"small or unrounded counts in {rules.counts.table}"
+        yield from _people(rules.people, exposed(recipe, rules, tables))
+    for rule in rules.counts:
+        wrong = unprotected(rule, tables)
+        what = f"small or unrounded counts in {rule.table}, {rule.column}"
         yield Check("disclosure", what, "none", f"{wrong:,}" if wrong else "none", wrong == 0)
+        if rule.totals:
+            found = recoverable(rule, tables)
+            what = f"suppressed counts in {rule.table}, {rule.column}, that follow from the others"
+            yield Check("disclosure", what, "none", f"{found:,}" if found else "none", found == 0)
     for attack in rules.attacks:
-        found_alone = singled_out(_attacked(recipe, rules, tables, attack), attack.published)
+        alone = found_alone(recipe, rules, tables, attack)
         what = f"found alone, knowing {attack.knows}"
-        allowed = f"at most {attack.at_most:.0%}"
-        yield Check("disclosure", what, allowed, f"{found_alone:.1%}", found_alone <= attack.at_most)
+        yield Check(
+            "disclosure", what, f"at most {attack.at_most:.0%}", f"{alone:.1%}", alone <= attack.at_most
+        )
+    raw = None
+    for linkage in rules.linkage:
+        auxiliary = tables.get(linkage.auxiliary)
+        if auxiliary is None:  # the intruder's table is not published: it is in the raw layer only
+            raw = load_raw(dataset.name) if raw is None else raw
+            auxiliary = raw[linkage.auxiliary]
+        claimed = linked_published(recipe, rules, tables, auxiliary, linkage).success
+        what = f"claimed to be recognised, having {linkage.knows}"
+        yield Check(
+            "disclosure", what, f"at most {linkage.at_most:.0%}", f"{claimed:.1%}", claimed <= linkage.at_most
+        )
+    for known in rules.traces:
+        share = traced_published(tables, known)
+        what = f"traced, knowing {known.knows}"
+        allowed = f"at most {known.at_most:.0%}"
+        yield Check("disclosure", what, allowed, f"{share:.1%}", share <= known.at_most)
+
+
+def _people(rule: PeopleRule, people: pd.DataFrame) -> Iterator[Check]:
+    k = k_anonymity(people, rule.quasi_identifiers)
+    yield Check("disclosure", f"k-anonymity of {rule.table}", f"at least {rule.k}", str(k), k >= rule.k)
+    for sensitive in rule.sensitive:
+        found = l_diversity(people, rule.quasi_identifiers, sensitive)
+        what = f"l-diversity of {rule.table}, {sensitive}"
+        yield Check("disclosure", what, f"at least {rule.l}", str(found), found >= rule.l)
+        if rule.t is not None:
+            t = t_closeness(people, rule.quasi_identifiers, sensitive)
+            what = f"t-closeness of {rule.table}, {sensitive}"
+            yield Check("disclosure", what, f"at most {rule.t:.2f}", f"{t:.2f}", t <= rule.t)
 
 
 def _documents(dataset: Dataset) -> Iterator[Check]:
@@ -179,145 +206,6 @@ def _documents(dataset: Dataset) -> Iterator[Check]:
         absent = [h for h in DATASHEET_HEADINGS if not any(line.startswith(h.lower()) for line in headings)]
         found = ", ".join(absent) or "all there"
         yield Check("documents", "sections of the datasheet", "all there", found, not absent)
-
-
-def disclosure_report(dataset: Dataset, recipe: Recipe, raw: Tables, published: Tables) -> str:
-    """The text of ``disclosure.md``: what was protected, how, what it cost, and which attacks were tried.
-
-    Args:
-        dataset: the dataset.
-        recipe: its recipe.
-        raw: the identifiable tables.
-        published: what was made of them.
-    """
-    rules = _rules(dataset)
-    lines = [
-        f"# Disclosure control of `{dataset.name}`: report of the last build",
-        "",
-        f"Written by `civicml datasets verify {dataset.name} --record`. The rules are in `{RULES_FILE}`.",
-        "",
-    ]
-    if rules.people is not None:
-        lines += _people_report(recipe, rules, raw, published)
-    if rules.counts is not None:
-        lines += _counts_report(rules.counts, published)
-    lines += _attack_report(recipe, rules, raw, published)
-    return "\n".join(lines)
-
-
-def _people_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables) -> list[str]:
-    rule = rules.people
-    assert rule is not None  # noqa: S101 (the caller has looked)
-    people, before = _exposed(recipe, rules, published), raw[rule.table]
-    quasi = rule.quasi_identifiers
-    direct = [column for column in before.columns if column not in people.columns]
-    lines = [
-        "## People",
-        "",
-        f"`{rule.table}`: {len(before):,} people before, {len(people):,} after. "
-        f"Not published: {', '.join(direct)}.",
-        "",
-        "| measure | asked for | found |",
-        "|---|---|---|",
-        f"| k-anonymity on {', '.join(quasi)} | {rule.k} | {k_anonymity(people, quasi)} |",
-    ]
-    for sensitive in rule.sensitive:
-        lines += [
-            f"| l-diversity (distinct) of {sensitive} | {rule.l} | {l_diversity(people, quasi, sensitive)} |",
-            f"| t-closeness of {sensitive} | measured only | {t_closeness(people, quasi, sensitive):.2f} |",
-            f"| guessing {sensitive} right more often, knowing the class | measured only "
-            f"| {inference_gain(people, quasi, sensitive):.1%} |",
-        ]
-    lines += [
-        "",
-        "What it cost:",
-        "",
-        "| column | cells blanked | change of its distribution |",
-        "|---|---|---|",
-    ]
-    for column in rule.suppress:
-        before_column, after = before[column], people[column]
-        blanked = int(after.isna().sum() - before_column.isna().sum())
-        moved = _distance(before_column, after)
-        lines.append(f"| {column} | {blanked:,} ({blanked / len(after):.1%}) | {moved:.3f} |")
-    lines += [
-        "",
-        "The change is the total variation distance between the shares before and after, blanks left out "
-        "(0: the same, 1: nothing in common).",
-        "",
-    ]
-    return lines
-
-
-def _counts_report(rule: CountRule, published: Tables) -> list[str]:
-    counts = published[rule.table][rule.column]
-    blank = int(counts.isna().sum())
-    return [
-        "## Counts",
-        "",
-        f"`{rule.table}.{rule.column}`: 1 to {rule.suppress_to} blanked, the rest to the nearest "
-        f"{rule.round_to}. {blank:,} of {len(counts):,} cells are blank ({blank / len(counts):.1%}). "
-        "No totals are published beside them, so none can be worked out by subtraction.",
-        "",
-    ]
-
-
-def _attack_report(recipe: Recipe, rules: Rules, raw: Tables, published: Tables) -> list[str]:
-    lines = [
-        "## Attacks tried",
-        "",
-        "An intruder knows something of one person and looks for the row. *Alone*: the share of rows that "
-        "nobody else shares those values with. *Guess*: the chance to be right when guessing among "
-        "those who do.",
-        "",
-        "| the intruder knows | alone, raw | alone, published | guess, raw | guess, published |",
-        "|---|---|---|---|---|",
-    ]
-    for attack in rules.attacks:
-        before = raw[attack.table].drop_duplicates()
-        after = _attacked(recipe, rules, published, attack)
-        figures = [
-            f"{singled_out(before, attack.raw):.1%}",
-            f"{singled_out(after, attack.published):.1%}",
-            f"{linkage_risk(before, attack.raw):.2%}",
-            f"{linkage_risk(after, attack.published):.2%}",
-        ]
-        lines.append(f"| {attack.knows} | {' | '.join(figures)} |")
-    lines.append("")
-    lines += [f"- **{attack.knows}**: {attack.why}" for attack in rules.attacks]
-    lines.append("")
-    return lines
-
-
-def _rules(dataset: Dataset) -> Rules:
-    return read_settings(dataset.folder / RULES_FILE, Rules)
-
-
-def _exposed(recipe: Recipe, rules: Rules, tables: Tables) -> pd.DataFrame:
-    if recipe.exposed is not None:
-        return recipe.exposed(tables)
-    assert rules.people is not None  # noqa: S101 (only asked for where there is a rule for people)
-    return tables[rules.people.table]
-
-
-def _attacked(recipe: Recipe, rules: Rules, tables: Tables, attack: Attack) -> pd.DataFrame:
-    """The published rows an intruder looks through: of people, what all tables together say of each."""
-    of_people = rules.people is not None and attack.table == rules.people.table
-    rows = _exposed(recipe, rules, tables) if of_people else tables[attack.table]
-    return rows.drop_duplicates()
-
-
-def _unprotected(rule: CountRule, tables: Tables) -> int:
-    counts = tables[rule.table][rule.column]
-    small = (counts >= 1) & (counts <= rule.suppress_to)
-    return int((small | (counts % rule.round_to != 0)).fillna(False).sum())
-
-
-def _distance(before: pd.Series, after: pd.Series) -> float:
-    """Total variation distance between two columns' shares, blanks left out."""
-    one, other = (values.dropna().astype(str).value_counts(normalize=True) for values in (before, after))
-    gaps = pd.concat([one, other], axis=1).fillna(0.0).to_numpy()
-    return float(np.abs(gaps[:, 0] - gaps[:, 1]).sum() / 2)
 
 
 def _write(path: Path, text: str) -> Path:
