@@ -20,7 +20,7 @@ import tempfile
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -211,12 +211,12 @@ def _compare(draw: Draw, before: Compared | None = None) -> Compared:
         ended = time.monotonic()
         theirs = _marks(desk, name, stock) if before is None else before.nbgrader
         ours = _marks(desk, name, own)
-    told = {
+    we_said = {
         verdict.name: f"{verdict.status}: {verdict.detail or verdict.message}" for verdict in result.verdicts
     }
     differences = [
         _difference(
-            cell, answers, (theirs.get(cell), ours.get(cell)), (said.get(cell, ""), told.get(cell, ""))
+            cell, answers, (theirs.get(cell), ours.get(cell)), (said.get(cell, ""), we_said.get(cell, ""))
         )
         for cell in sorted(theirs.keys() | ours.keys())
         if not _same(theirs.get(cell), ours.get(cell))
@@ -283,7 +283,7 @@ def _hand_in(root: Path, name: str, learner: str, notebook: Any) -> Path:
 
     path = root / "submitted" / learner / name / f"{NOTEBOOK}.ipynb"
     path.parent.mkdir(parents=True)
-    nbformat.write(notebook, path)
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
     return path
 
 
@@ -347,17 +347,18 @@ def _generate(cohort: Cohort) -> None:
 
 
 def read_results(path: Path) -> list[Compared]:
-    """What was compared before; a line that was not finished is left out."""
+    """What was compared before, the last time that it was; a line that was not finished is left out."""
     if not path.is_file():
         return []
-    found = []
+    found: dict[Draw, Compared] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             told = json.loads(line)
         except ValueError:
             continue
-        found.append(Compared(**{**told, "differences": [Difference(**one) for one in told["differences"]]}))
-    return found
+        one = Compared(**{**told, "differences": [Difference(**each) for each in told["differences"]]})
+        found[one.lab, one.number] = one
+    return list(found.values())
 
 
 def show(results: list[Compared]) -> list[Difference]:
@@ -415,12 +416,12 @@ def main() -> int:
     results = read_results(told.results)
     if not told.show:
         known = {(one.lab, one.number): one for one in results}
-        made = _run(told, known)
-        results = list((known | {(one.lab, one.number): one for one in made}).values())
+        _run(told, known)
+        results = read_results(told.results)
     return 1 if show(results) else 0
 
 
-def _run(told: argparse.Namespace, known: dict[Draw, Compared]) -> list[Compared]:
+def _run(told: argparse.Namespace, known: dict[Draw, Compared]) -> None:
     course = load_course()
     weeks = [course.week(name).name for name in told.weeks or [week.name for week in course.written_weeks]]
     rounds = range(max(told.submissions, told.honest))
@@ -433,9 +434,8 @@ def _run(told: argparse.Namespace, known: dict[Draw, Compared]) -> list[Compared
         if (draw in known) is told.again
     ]
     if not wanted:
-        return []
+        return
     told.results.parent.mkdir(parents=True, exist_ok=True)
-    made = []
     with (
         prepared(course, weeks, told.honest > 0) as (cohort, labs),
         Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress,
@@ -446,9 +446,7 @@ def _run(told: argparse.Namespace, known: dict[Draw, Compared]) -> list[Compared
         for one in graded:
             file.write(json.dumps(asdict(one)) + "\n")
             file.flush()
-            made.append(one)
             progress.advance(bar)
-    return made
 
 
 def _graded(
@@ -456,7 +454,7 @@ def _graded(
     labs: dict[str, Lab],
     told: argparse.Namespace,
     wanted: list[tuple[Draw, Compared | None]],
-) -> Iterator[Compared]:
+) -> Generator[Compared]:
     with ProcessPoolExecutor(
         max_workers=max(1, told.jobs),
         mp_context=multiprocessing.get_context("spawn"),
