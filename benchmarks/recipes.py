@@ -137,7 +137,7 @@ def described(frame: pd.DataFrame) -> list[dict[str, Any]]:
         if pd.api.types.is_datetime64_any_dtype(values):
             found: dict[str, Any] = {"kind": "date"}
         elif values.nunique() <= 500:
-            found = {"kind": "list", "values": values.astype(str).unique().tolist()}
+            found = {"kind": "list", "values": values.astype(str).unique().tolist() or [""]}
         elif pd.api.types.is_integer_dtype(values):
             found = {"kind": "integer", "least": int(values.min()), "most": int(values.max())}
         elif pd.api.types.is_numeric_dtype(values):

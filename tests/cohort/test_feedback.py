@@ -64,7 +64,7 @@ def test_feedback_never_holds_the_text_of_a_hidden_test(cohort, week, hand_in, t
     for said in (
         "A test that you cannot see does not pass",
         "Hidden tests ran here",
-        "not shown here" if executor == "engine" else "taken out",
+        *(["taken out"] if executor == "nbgrader" else []),  # the engine's tests can be read by nobody
         "1 + 2 is 3",
     ):
         assert said in text

@@ -118,6 +118,22 @@ def test_a_suppressed_table_says_what_it_took():
     assert (done.table.loc[shown, "count"] == table_of([30, 3, 40], [20, 50, 60]).loc[shown, "count"]).all()
 
 
+def test_a_total_hidden_beside_all_its_parts_is_found():
+    table = table_of([30, 31], [20, 50])
+    hidden = table.assign(count=table["count"].astype("Int64").mask(table.index == 8))
+    assert audit(hidden, BY).cells[["low", "high"]].to_numpy().tolist() == [[131, 131]]
+    assert recover_by_programming(hidden, BY)[8] == 131
+
+
+def test_protection_reckons_with_who_knows_that_a_blank_is_no_zero():
+    # Four blanks, two in each row and column; but the first column leaves 2 for two of them.
+    table = table_of([1, 5, 30], [1, 5, 30], [40, 40, 40])
+    done = suppress_counts(table, BY, suppress_to=7)
+    assert done.primary.sum() == 4
+    assert done.secondary.any()
+    assert attack_by_programming(table, done.table, BY, knowing=NO_ZERO).claimed == 0
+
+
 def test_zeros_are_shown_unless_the_rule_protects_them():
     table = table_of([0, 3, 40], [20, 50, 60])
     assert suppress_counts(table, BY, suppress_to=7).table["count"][0] == 0

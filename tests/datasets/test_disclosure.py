@@ -124,6 +124,15 @@ def test_classes_unlike_the_rest_are_blanked_where_a_largest_distance_is_set():
     assert t_closeness(result.frame, ["place", "decile"], "ill") == 0
 
 
+def test_leaving_a_class_out_moves_what_the_others_are_held_to():
+    frame = people(("A", 1, 20), ("B", 1, 40), ("C", 1, 20))
+    # 18 of A, 16 of B and all of C are ill: C is too far from all, and without C, A is too far from A and B.
+    frame["ill"] = [n < 18 for n in range(20)] + [n < 16 for n in range(40)] + [True] * 20
+    result = enforce(frame, rule(k=2, t=0.3))
+    assert set(result.frame["place"]) == {"B"}
+    assert result.kept.sum() == 40
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("AB"), st.integers(1, 4), st.booleans()), min_size=1, max_size=60),

@@ -1,12 +1,21 @@
 """What holds for every dataset of the course: its folder's promises, its kit, its seal, any size."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from civicml.course import load_course
-from civicml.datasets import all_datasets, build, build_sealed, content_hash, export_published, verify
-from civicml.datasets.recipe import load_recipe
+from civicml.datasets import (
+    all_datasets,
+    build,
+    build_sealed,
+    content_hash,
+    export_published,
+    load_published,
+    verify,
+)
+from civicml.datasets.recipe import load_module, load_recipe
 from civicml.datasets.tables import read_tables
 
 REPOSITORY = Path(__file__).parents[2]
@@ -69,3 +78,17 @@ def test_figures_are_those_that_the_recipe_measures(dataset):
     for figure in figures.values():
         assert figure.source
         assert figure.why
+
+
+@every_dataset
+def test_its_picture_has_labelled_axes_and_says_in_words_what_is_to_be_seen(dataset):
+    module = load_module(dataset.folder / "picture.py", f"picture_of_{dataset.name}")
+    figure, description = module.draw(load_published(dataset.name))
+    panels = [axes for axes in figure.axes if axes.get_visible() and axes.has_data()]
+    assert 4 <= len(panels) <= 6
+    for axes in panels:
+        assert axes.get_xlabel(), axes.get_title()
+        assert axes.get_ylabel() or axes.yaxis.get_ticklabels(), axes.get_title()
+    sentences = [sentence for sentence in re.split(r"(?<=[.])\s", description) if sentence]
+    assert 2 <= len(sentences) <= 8
+    assert re.search(r"\d", description)

@@ -42,9 +42,9 @@ def draw_months(axes: list[Axes], monthly: pd.DataFrame, *, single: bool) -> lis
     # What holds for the course's own tables need not hold for a few official months.
     titles = ["Three in five come to a major department", "Winter is hardest for major departments"]
     titles = titles if single else ["Attendances, by type of department", "The four-hour target"]
-    dress(axes[0], titles[0], "", "attendances a day (thousands)")
+    dress(axes[0], titles[0], "month", "attendances a day (thousands)")
     axes[0].set_ylim(bottom=0)
-    dress(axes[1], titles[1], "", "within 4 hours (%)")
+    dress(axes[1], titles[1], "month", "within 4 hours (%)")
     axes[1].set_ylim(40, 102)
     for axis in axes[:2]:
         axis.tick_params(axis="x", rotation=30)
@@ -63,7 +63,7 @@ def draw_months(axes: list[Axes], monthly: pd.DataFrame, *, single: bool) -> lis
         )
     if not single:
         axes[2].plot(every.index, waits / 1e3, color=RED, marker=marker)
-        dress(axes[2], "Waits over 12 hours from the decision to admit", "", "patients (thousands)")
+        dress(axes[2], "Waits over 12 hours from the decision to admit", "month", "patients (thousands)")
         axes[2].set_ylim(bottom=0)
         axes[2].tick_params(axis="x", rotation=30)
         major = monthly.groupby("org_code", observed=True).sum(numeric_only=True)

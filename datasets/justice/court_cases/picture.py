@@ -122,6 +122,7 @@ def regions(ax: Axes, cases: pd.DataFrame) -> str:
     ax.set(
         title="The same kind of case\ntakes longer in some regions",
         xlabel="median days, trials received 2018 to 2022",
+        ylabel="region",
     )
     return (
         f"A trial takes {medians.iloc[-1]:.0f} days in {medians.index[-1]} and {medians.iloc[0]:.0f} in "
@@ -147,6 +148,7 @@ def agreement(ax: Axes, sides: tuple[pd.DataFrame, pd.DataFrame]) -> str:
         )
     ax.set(
         title="The more must agree exactly,\nthe more links are lost",
+        xlabel="what must agree",
         ylabel="police records that find a court record",
     )
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

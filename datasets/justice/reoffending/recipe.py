@@ -676,7 +676,7 @@ def publish(raw: RawTables, streams: Streams, rules: Rules) -> Iterator[Chunk]:
     new_number = FIRST_PERSON[streams.sealed] + streams.rng("published numbers").permutation(total)
     late: list[pd.DataFrame] = []
     counted: list[pd.DataFrame] = []
-    for cohort in cohorts_of(raw):
+    for cohort in cohorts_of(raw, ["outcomes", "truth"] if streams.sealed else ["outcomes"]):
         counted.append(count(cohort))
         kept = protect_people(cohort, rules.people)
         kept["person_id"] = new_number[kept["person_number"].to_numpy()]
@@ -719,12 +719,12 @@ def protect_people(cohort: pd.DataFrame, rule: PeopleRule) -> pd.DataFrame:
     return hidden.assign(offence_group=shown.reindex(hidden.index))
 
 
-def cohorts_of(raw: RawTables) -> Iterator[pd.DataFrame]:
-    """Raw people without their names, outcomes and truth beside them, one cohort at a time."""
+def cohorts_of(raw: RawTables, beside: list[str]) -> Iterator[pd.DataFrame]:
+    """Raw people without their names, with the tables `beside` them, row for row, one cohort at a time."""
     waiting = pd.DataFrame()
-    parts = (raw.batches("people", FOR_PUBLISHING), raw.batches("outcomes"), raw.batches("truth"))
-    for people, outcomes, truth in zip(*parts, strict=True):
-        rest = [table.drop(columns="person_number") for table in (outcomes, truth)]
+    parts = (raw.batches("people", FOR_PUBLISHING), *(raw.batches(name) for name in beside))
+    for people, *others in zip(*parts, strict=True):
+        rest = [table.drop(columns="person_number") for table in others]
         block = pd.concat([people, *rest], axis=1)
         waiting = block if waiting.empty else pd.concat([waiting, block], ignore_index=True)
         names = waiting["cohort"].unique()

@@ -150,8 +150,10 @@ def _claimed(folder: Path, group: sandbox.Group | None) -> int:
     """Mark `folder` as in use for as long as this process lives; returns the lock's descriptor."""
     if group is not None:
         (folder / _GROUPS).write_text("\n".join(map(str, group.folders)), encoding="utf-8")
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    unlocked = folder / f"{_LOCK}.new"
+    lock = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    unlocked.rename(folder / _LOCK)  # under its name it is locked from the first
     return lock
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SOCKET = ".marks"
 """What the service listens on, in the cohort's ``exchange``."""
-_START_SECONDS = 60.0
+_START_SECONDS = 120.0
 _RECEIPT_SECONDS = 20.0
 _MARKS_SECONDS = 660.0
 _POLL_SECONDS = 0.05
