@@ -22,11 +22,17 @@ c.Canonicalise.released = str(cohort / "release")
 c.CoursePenalty.course = str(cohort / facts["course"])
 c.CoursePenalty.extensions = str(cohort / "extensions.csv")
 
-# What hidden tests find when plain `nbgrader autograde` runs them; `civicml grade` says it itself.
+# What hidden tests find when a kernel runs them; `civicml grade --executor nbgrader` says it itself.
 c.GuardedExecute.environment = {
     "CIVICML_COHORT": str(cohort),
     "CIVICML_COURSE": str((cohort / facts["course"]).resolve()),
 }
+
+# Plain `nbgrader autograde` and Formgrader's Autograde button run labs in the sandboxed engine, as
+# `civicml grade` does. Comment the next line out and they run them in a kernel: slower, and as you.
+c.Autograde.autograde_preprocessors[0] = "civicml.cohort.executor.EngineExecute"
+c.EngineExecute.course = str((cohort / facts["course"]).resolve())
+c.EngineExecute.cohort = str(cohort)
 
 # Seconds that one cell, and one whole notebook, may take before it counts as failed.
 c.GuardedExecute.timeout = 60

@@ -2,13 +2,17 @@
 """How fast submissions are graded, beside `nbgrader autograde` as shipped, on the same labs in one run.
 
     python benchmarks/grading.py [--submissions 8] [--labs light tables torch] [--without-nbgrader]
+    python benchmarks/grading.py --all --torch PYTHON --otter PYTHON
 
 Prints seconds a submission, by the clock and of the processor, the ratios, what it costs above its own
-cells, and how two workers compare with one. Figures depend on the machine, and by the clock on what else
-it does; ratios of one run are what counts.
+cells, and how two workers compare with one. With ``--all`` also nbgrader with its best settings, and the
+light lab from 1 to 1,000 submissions. PyTorch and otter-grader are not in this course's environment: PYTHON
+is the interpreter of one that has them (and, for PyTorch, what this course needs). Figures depend on the
+machine, and by the clock on what else it does; ratios of one run are what counts.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -20,6 +24,9 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+import grading_otter
+import grading_scale
 
 from civicml.autograder.limits import Settings
 from civicml.autograder.pool import Pool
@@ -165,6 +172,26 @@ def processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def elsewhere(told: argparse.Namespace) -> None:
+    """Run the torch lab with the interpreter that has PyTorch, or say that there is none."""
+    if not told.torch:
+        print(
+            "torch: not measured; PyTorch is not installed here (name an environment that has it with --torch)"
+        )
+        return
+    words = [
+        f"--submissions={told.submissions}",
+        *["--without-nbgrader"] * told.without_nbgrader,
+        *["--tuned"] * told.tuned,
+    ]
+    # nbgrader calls alembic as a command, which lies beside this Python and perhaps not beside that one.
+    path = (
+        f"{Path(told.torch).parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    command = [told.torch, __file__, "--labs", "torch", *words]
+    subprocess.run(command, check=True, env={**os.environ, "PATH": path})
+
+
 def main() -> None:
     """Run what was asked for and print a line for each lab."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -172,7 +199,14 @@ def main() -> None:
     parser.add_argument("--labs", nargs="+", default=list(LABS), choices=list(LABS))
     parser.add_argument("--without-nbgrader", action="store_true")
     parser.add_argument("--tuned", action="store_true", help="also nbgrader with its best settings")
+    parser.add_argument("--torch", metavar="PYTHON", help="runs the torch lab, where it cannot be run here")
+    parser.add_argument("--otter", metavar="PYTHON", help="also otter-grader, which is installed there")
+    parser.add_argument("--scale", nargs="*", type=int, metavar="N", help="the light lab, N submissions")
+    parser.add_argument("--all", action="store_true", help="--tuned --scale 1 10 100 1000")
     told = parser.parse_args()
+    told.tuned |= told.all
+    if told.scale is None and told.all:
+        told.scale = [1, 10, 100, 1000]
     settings = Settings(
         imports=(
             "numpy", "pandas", "pyarrow", "matplotlib.pyplot", "scipy.sparse", "sklearn.ensemble", "sklearn.linear_model",
@@ -181,6 +215,9 @@ def main() -> None:
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         for kind in told.labs:
+            if kind == "torch" and importlib.util.find_spec("torch") is None:
+                elsewhere(told)
+                continue
             folder = Path(name, kind)
             folder.mkdir()
             lab = folder / "lab.ipynb"
@@ -203,6 +240,23 @@ def main() -> None:
                     f"x{theirs / two:.1f} (two), x{spent / used:.1f} (processor)",
                     flush=True,
                 )
+            if told.otter and kind != "torch":
+                theirs, spent = grading_otter.measure(
+                    told.otter, LABS[kind], told.submissions, Path(name, f"otter-{kind}")
+                )
+                print(
+                    f"{kind}: otter-grader {theirs:.2f} s ({spent:.2f} s of processor): x{theirs / one:.1f} (one worker), "
+                    f"x{theirs / two:.1f} (two), x{spent / used:.1f} (processor)",
+                    flush=True,
+                )
+        if told.scale:
+            lab = Path(name, "scaled.ipynb")
+            lab.write_text(json.dumps(notebook(LIGHT)))
+            for number, jobs in [*((number, 1) for number in told.scale), (max(told.scale), 2)]:
+                step = grading_scale.measure(
+                    lab, number, jobs, settings, Path(name, f"scale-{number}-{jobs}")
+                )
+                print(f"light, graded and recorded: {step}", flush=True)
 
 
 if __name__ == "__main__":

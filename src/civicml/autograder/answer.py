@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from civicml.autograder import runs
+from civicml.autograder.beside import lay_out
 from civicml.autograder.channel import Channel, ChannelError
 from civicml.autograder.limits import Limits
 from civicml.autograder.remote import Link
@@ -69,9 +70,7 @@ def _obey(
 ) -> dict[str, Any]:
     if message["op"] == "prepare":
         os.environ.update(message["variables"])
-        for name, part in zip(message["files"], parts, strict=True):
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            Path(name).write_bytes(part)
+        lay_out(message["files"], parts)
         return {}
     began = time.perf_counter()
     shell.outputs.begin()

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from traitlets.config import Config
 
 LEARNER_VARIABLE = "CIVICML_LEARNER"
+_IN_A_KERNEL = "civicml.autograder.execute.GuardedExecute"
+_BY_THE_ENGINE = "civicml.cohort.executor.EngineExecute"
 _WITH_THE_NOTEBOOK = ("timestamp.txt", "submission_secret.txt")
 
 
@@ -172,6 +174,11 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
                 raise
 
     with_variables = copy.deepcopy(settings)
+    # Whoever calls this without an engine asks for a kernel, whatever plain nbgrader is set up to use.
+    with_variables.Autograde.autograde_preprocessors = [
+        _IN_A_KERNEL if step == _BY_THE_ENGINE else step
+        for step in settings.Autograde.autograde_preprocessors
+    ]
     with_variables.GuardedExecute.environment = {
         **settings.GuardedExecute.get("environment", {}),
         **variables,

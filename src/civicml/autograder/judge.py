@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from civicml.autograder.beside import lay_out
 from civicml.autograder.channel import Channel, ChannelError
 from civicml.autograder.remote import TESTS, Gone, Link, RefusedError, Remote, Watch, is_nan, is_plain_number
 from civicml.autograder.runs import Follower
@@ -356,8 +357,9 @@ def run(control: Channel, data: Channel, store: Path | None) -> None:
     judge: Judge | None = None
     while True:
         try:
-            message, _ = control.receive()
+            message, parts = control.receive()
             if message["op"] == "prepare":
+                lay_out(message["files"], parts)
                 judge = Judge(data, message, store)
                 control.send({})
             elif judge is not None:

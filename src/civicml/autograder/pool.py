@@ -17,11 +17,14 @@ from typing import Any
 from civicml.autograder import sandbox
 from civicml.autograder.channel import ClosedError
 from civicml.autograder.limits import Settings
-from civicml.autograder.script import Script, UnreadableError, read_script, read_submission, restore
+from civicml.autograder.script import Cell, Script, UnreadableError, read_script, read_submission, restore
 from civicml.autograder.session import Ran, Session
 from civicml.autograder.verdict import Result, Verdict
 from civicml.autograder.worker import Worker, WorkerDiedError
 from civicml.errors import CivicmlError
+
+_AUTOGRADING = {"NBGRADER_EXECUTION": "autograde"}
+"""nbgrader's own sign, for labs that ask whether they are being graded."""
 
 
 @functools.cache
@@ -62,14 +65,28 @@ class Grader:
         Raises:
             CivicmlError: a test fails on the lab's own solution.
         """
-        session = self._session(self.lab.cells, None)
+        learned, missed = self._study()
+        if missed:
+            said = "; ".join((missed[0].detail or missed[0].message).splitlines()).rstrip(".")
+            raise CivicmlError(
+                f"The lab's own solution does not pass its test '{missed[0].name}' here: {said}."
+            )
+        self.places = learned
+        return learned
+
+    def learn_what_passes(self) -> list[Verdict]:
+        """The same for a lab of anybody's; returns the tests that its own solution does not pass.
+
+        Of what such a test asks for after its failure nothing is known: no object can decide there what it
+        equals.
+        """
+        self.places, missed = self._study()
+        return missed
+
+    def _study(self) -> tuple[dict[str, list[str]], list[Verdict]]:
+        session = self._session(self.lab.cells, None, _AUTOGRADING)
         session.run()
-        failed = next((v for v in session.verdicts if v.status not in ("passed", "manual")), None)
-        if failed is not None:
-            said = "; ".join((failed.detail or failed.message).splitlines()).rstrip(".")
-            raise CivicmlError(f"The lab's own solution does not pass its test '{failed.name}' here: {said}.")
-        self.places = session.learned
-        return session.learned
+        return session.learned, [v for v in session.verdicts if v.status not in ("passed", "manual")]
 
     def try_out(self, variables: Mapping[str, str] | None = None) -> Result:
         """Run the lab itself as it stands, a learner's own copy; its tests take whatever they are given.
@@ -100,17 +117,8 @@ class Grader:
             cells, notes = restore(read_submission(path, self.settings.limits), self.lab)
         except UnreadableError as error:
             return unreadable(self.lab, path, str(error), time.monotonic() - began)
-        for attempt in (1, 2):
-            if self._stopped:
-                break
-            try:
-                if self.places is None:
-                    self.learn()
-                session = self._session(cells, self.places, variables)
-                session.run()
-            except (WorkerDiedError, ClosedError):
-                self.close()
-                continue
+        session, attempt = self.run(cells, {**_AUTOGRADING, **(variables or {})})
+        if session is not None:
             return Result(
                 str(path),
                 verdicts=tuple(session.verdicts),
@@ -123,6 +131,33 @@ class Grader:
             )
         flag = "Grading ended twice without a result; a person should look at this submission."
         return untested(self.lab, path, (*notes, flag), time.monotonic() - began)
+
+    def run(
+        self, cells: tuple[Cell, ...], variables: Mapping[str, str] | None = None
+    ) -> tuple[Session | None, int]:
+        """Run cells in the lab's shape; returns what came of it, and the attempts that it took.
+
+        None: the worker died each time.
+        """
+        for attempt in (1, 2):
+            if self._stopped:
+                break
+            try:
+                if self.places is None:
+                    self.learn()
+                session = self._session(cells, self.places, variables)
+                session.run()
+            except (WorkerDiedError, ClosedError):
+                self.close()
+            else:
+                return session, attempt
+        return None, 2
+
+    def take_over(self, other: "Grader") -> None:
+        """Go on with another grader's warm worker, if it was started as this one's would be."""
+        same = self._modules == other._modules and _for_worker(self.settings) == _for_worker(other.settings)
+        if same and self.worker is None:
+            self.worker, other.worker = other.worker, None
 
     def close(self) -> None:
         """End the worker."""
@@ -149,6 +184,12 @@ class Grader:
         return Session(
             worker, self.lab, cells, self.settings.limits, places, self._files, dict(variables or {})
         )
+
+
+def _for_worker(settings: Settings) -> Settings:
+    """Of the settings, what a worker is started with."""
+    limits = replace(settings.limits, cell_seconds=0.0, restarts=0)
+    return replace(settings, limits=limits, files=())
 
 
 class Pool:

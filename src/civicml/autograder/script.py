@@ -112,7 +112,7 @@ def read_script(path: Path) -> Script:
     """
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
-        cells = tuple(_lab_cell(number, cell) for number, cell in enumerate(notebook["cells"]))
+        cells = tuple(read_cell(number, cell) for number, cell in enumerate(notebook["cells"]))
     except OSError as error:
         raise CivicmlError(f"The lab '{path}' cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -126,7 +126,8 @@ def read_script(path: Path) -> Script:
     return Script(cells, notebook.get("metadata", {}))
 
 
-def _lab_cell(number: int, cell: dict[str, Any]) -> Cell:
+def read_cell(number: int, cell: dict[str, Any]) -> Cell:
+    """A cell of a notebook whose markings can be relied on: an instructor's, or a sanitised one."""
     marking = cell.get("metadata", {}).get("nbgrader", {})
     graded, solution = bool(marking.get("grade")), bool(marking.get("solution"))
     task = bool(marking.get("task"))

@@ -113,14 +113,10 @@ class Session:
                 end.close()
         self._answer = Channel(answer[0], self.limits.output_bytes * 4 + (8 << 20))
         self._judge = Channel(judge[0], 64 << 20)
-        self._answer.send(
-            {"op": "prepare", "files": list(self.files), "variables": self.variables},
-            list(self.files.values()),
-        )
-        names = as_message(self.lab.names)
-        self._judge.send(
-            {"op": "prepare", "names": names, "places": self.places, "variables": self.variables}
-        )
+        both = {"op": "prepare", "files": list(self.files), "variables": self.variables}
+        self._answer.send(both, list(self.files.values()))
+        names = {"names": as_message(self.lab.names), "places": self.places}
+        self._judge.send(both | names, list(self.files.values()))
         start = time.monotonic() + 60
         self._answer.receive(start)
         self._judge.receive(start)
@@ -287,7 +283,7 @@ def judged(
         return _done(cell, told, seconds)
     line = told.get("line", 0)
     hidden = cell.hides(line)
-    detail = "\n".join(told.get("traceback", [])) or why
+    detail = "\n".join(filter(None, (why, *told.get("traceback", []))))
     return Verdict(
         cell.name,
         "failed",
