@@ -1,4 +1,4 @@
-"""Official criminal court files: receipts, disposals, open cases; open cases by age; made up in their format."""
+"""Official criminal court files, made up in their format: receipts, disposals, open cases, and their ages."""
 
 import os
 import re
