@@ -1,5 +1,4 @@
 # why: missing totals are not looked for
-# loses: q7_visible = 4
 # loses: q7_hidden = 8
 
 
