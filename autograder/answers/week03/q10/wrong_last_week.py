@@ -1,6 +1,5 @@
 # why: copied from week 1
 # loses: q10_visible = 2
-# loses: q10_hidden = 4
 
 
 def log_delivery(month, version, decision, counts):

@@ -1,6 +1,5 @@
 # why: did not know that merge joins blank to blank
 # loses: q6_visible = 4
-# loses: q6_hidden = 6
 
 
 def candidate_pairs(police, court, keys, first_day, last_day):
