@@ -2,6 +2,7 @@
 
 
 def make_model(numbers, codes):
+    from sklearn.preprocessing import OneHotEncoder
     from sklearn.compose import make_column_transformer
     from sklearn.pipeline import make_pipeline
 

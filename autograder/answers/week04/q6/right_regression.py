@@ -2,6 +2,7 @@
 
 
 def make_model(numbers, codes):
+    from sklearn.preprocessing import OneHotEncoder
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler

@@ -3,6 +3,8 @@
 
 
 def make_model(numbers, codes):
+    from sklearn.preprocessing import OneHotEncoder
+
     columns = ColumnTransformer(
         [("numbers", "passthrough", numbers), ("codes", OneHotEncoder(sparse_output=False), codes)]
     )
