@@ -15,7 +15,12 @@ def protect(extract, places):
     key = [*PERSON, "area", "age_band", "quarter"]
     once = rows.drop_duplicates(key)
     rule = PeopleRule(
-        table="extract", quasi_identifiers=quasi, sensitive=["diagnosis_group"], k=5, l=2, suppress=["quarter"]
+        table="extract",
+        quasi_identifiers=quasi,
+        sensitive=["diagnosis_group"],
+        k=5,
+        l=2,
+        suppress=["quarter"],
     )
     safe = enforce(once, rule)
     kept = once.loc[safe.kept, key].assign(shown=safe.frame["quarter"].to_numpy())

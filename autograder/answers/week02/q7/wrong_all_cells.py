@@ -22,5 +22,7 @@ def worked_out(table):
                     r, c = (number, at) if axis == 0 else (at, number)
                     found[table.index[r], table.columns[c]] = int(round(line[at]))
                     changed = True
-    there = {(r, c): int(table.loc[r, c]) for r in table.index for c in table.columns if pd.notna(table.loc[r, c])}
+    there = {
+        (r, c): int(table.loc[r, c]) for r in table.index for c in table.columns if pd.notna(table.loc[r, c])
+    }
     return {**there, **found}
