@@ -41,7 +41,8 @@ def passed(modules: tuple[str, ...], *, with_ours: bool) -> set[str]:
         subprocess.run(
             [
                 sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-c", os.devnull,
-                "--rootdir", SITE, *(["-p", "in_its_place"] if with_ours else []), f"--junitxml={report}", "--pyargs", *modules,
+                "--rootdir", SITE, *(["-p", "in_its_place"] if with_ours else []),
+                f"--junitxml={report}", "--pyargs", *modules,
             ],
             # nbgrader calls alembic as a command, which lies beside this Python.
             env={
