@@ -17,7 +17,10 @@ import tomllib
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import nbgrader
+
 OURS = Path(__file__).parents[1] / "tests" / "nbgrader"
+SITE = Path(nbgrader.__file__).parents[1]
 PASSES = OURS / "passes.txt"
 DIFFERENCES = OURS / "differences.toml"
 QUICK = (
@@ -37,8 +40,9 @@ def passed(modules: tuple[str, ...], *, with_ours: bool) -> set[str]:
         )
         subprocess.run(
             [
-                sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--rootdir", folder,
-                *(["-p", "in_its_place"] if with_ours else []), f"--junitxml={report}", "--pyargs", *modules,
+                sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-c", os.devnull,
+                "--rootdir", SITE, *(["-p", "in_its_place"] if with_ours else []),
+                f"--junitxml={report}", "--pyargs", *modules,
             ],
             # nbgrader calls alembic as a command, which lies beside this Python.
             env={

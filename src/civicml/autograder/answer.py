@@ -45,7 +45,8 @@ def run(shell: GradingShell, control: Channel, data: Channel, limits: Limits, st
     builtins.input = _no_input
     _Interrupts.install()
     link = Link(data, trusting=True)
-    link.serve_more = lambda message, values: _look_up(shell, message, store)
+    taken: dict[str, Any] = {}
+    link.serve_more = lambda message, values: _look_up(shell, message, store, taken)
     while True:
         ready, _, _ = select.select([control, data], [], [])
         try:
@@ -95,7 +96,7 @@ def _obey(
     }
 
 
-def _look_up(shell: GradingShell, message: dict[str, Any], store: Path | None) -> Any:
+def _look_up(shell: GradingShell, message: dict[str, Any], store: Path | None, taken: dict[str, Any]) -> Any:
     if message["do"] == "store stamp":
         return runs.stamp(store)
     if message["do"] == "store":
@@ -103,8 +104,14 @@ def _look_up(shell: GradingShell, message: dict[str, Any], store: Path | None) -
     if message["do"] == "names":
         return [name for name in shell.user_ns if isinstance(name, str) and not name.startswith("_")]
     name = message["name"]
+    if message["do"] == "put back":
+        shell.user_ns[name] = taken.pop(name)
+        return None
     if name not in shell.user_ns:
         raise NameError(f"name '{name}' is not defined")
+    if message["do"] == "take":
+        taken[name] = shell.user_ns.pop(name)
+        return None
     return shell.user_ns[name]
 
 

@@ -86,6 +86,7 @@ class Namespace(dict[str, Any]):
         self._learners = {name for _, names in told["learners"] for name in names}
         self._bound_by = {cell: tuple(names) for cell, names in told["learners"]}
         self._theirs: dict[str, Any] = {}
+        self._taken: dict[str, Any] = {}
         self._calls = 0
         self._cell = -1
         self.update({"__name__": TESTS, "__builtins__": _builtins(), "__doc__": None})
@@ -136,6 +137,24 @@ class Namespace(dict[str, Any]):
         if not isinstance(name, str) or (name.startswith("__") and name.endswith("__")):
             return False
         return name in self._link.ask({"do": "names"}, (), ":names")
+
+    def __delitem__(self, name: str) -> None:
+        """A test takes a learner's name away, to see whether other code of the learner's relies on it."""
+        if super().__contains__(name):
+            super().__delitem__(name)
+            return
+        before = self[name]
+        self._link.ask({"do": "take", "name": name}, (), ":take")
+        self._taken[name] = before
+        self._theirs.pop(name, None)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """What was taken away is put back where it was; anything else is the tests' own."""
+        if name in self._taken and value is self._taken[name]:
+            del self._taken[name]
+            self._link.ask({"do": "put back", "name": name}, (), ":put back")
+            return
+        super().__setitem__(name, value)
 
     def get(self, name: str, default: Any = None) -> Any:
         """As a notebook's `globals().get`."""

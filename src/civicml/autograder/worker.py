@@ -22,7 +22,7 @@ from civicml.autograder.limits import Settings
 from civicml.autograder.zygote import QUIET
 from civicml.errors import CivicmlError
 
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _REPLY_SECONDS = 30.0
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "LD_LIBRARY_PATH")
 _PREFIX = "civicml-worker-"
