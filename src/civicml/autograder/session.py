@@ -15,7 +15,7 @@ from civicml.autograder.channel import Channel, ChannelError, LateError
 from civicml.autograder.limits import Limits
 from civicml.autograder.names import as_message, parse, touched, used
 from civicml.autograder.script import Cell, Script
-from civicml.autograder.verdict import Verdict
+from civicml.autograder.verdict import NO_VERDICT, Verdict
 
 _GRACE = 1.5
 """Seconds that interrupted code has to end by itself."""
@@ -348,7 +348,7 @@ def _test_outputs(told: dict[str, Any] | None, verdict: Verdict) -> list[dict[st
     if told and told.get("printed"):
         outputs.append({"output_type": "stream", "name": "stdout", "text": str(told["printed"])})
     if verdict.status in ("failed", "void"):
-        name = str((told or {}).get("error") or "NoVerdict")
+        name = str((told or {}).get("error") or NO_VERDICT)
         lines = [str(line) for line in (told or {}).get("traceback", [])] or [verdict.detail]
         text = str((told or {}).get("message") or verdict.detail)
         outputs.append({"output_type": "error", "ename": name, "evalue": text, "traceback": lines})
