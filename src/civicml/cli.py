@@ -843,6 +843,60 @@ def kit(
     print(f"The kit for {opened.name} ({weeks}): {size}, in {made.place}")
 
 
+# --- MLflow's server: for this machine, or for a cohort -------------------------------------------
+
+server_app = typer.Typer(help="Run MLflow's server: for one machine, or for a cohort.", no_args_is_help=True)
+app.add_typer(server_app, name="server")
+
+PortOption = Annotated[int | None, typer.Option(help="The port to listen on; else the settings'.")]
+
+
+@server_app.command("embedded")
+def server_embedded(port: PortOption = None) -> None:
+    """Show the runs of this machine's store, without a password; Ctrl-C stops it."""
+    from civicml.tracking import serve
+    from civicml.tracking.server import keep_running
+
+    keep_running(serve(port=port), print)
+
+
+@server_app.command("cohort")
+def server_cohort(cohort: CohortOption = DEFAULT_COHORT, port: PortOption = None) -> None:
+    """Run the cohort's server, with an account for everyone; Ctrl-C stops it."""
+    from civicml.cohort.server import start_server
+    from civicml.tracking.server import keep_running
+
+    _show_accounts(cohort)
+    keep_running(start_server(_opened(cohort), port), print)
+
+
+@server_app.command("accounts")
+def server_accounts(
+    cohort: CohortOption = DEFAULT_COHORT,
+    renew: Annotated[str | None, typer.Option(help="Only draw a new password for this person.")] = None,
+) -> None:
+    """Make accounts for who is new on the cohort's lists; the server may be running."""
+    if renew:
+        from civicml.cohort.server import renew as renew_for
+
+        print(f"The new password of {renew} is in {renew_for(_opened(cohort), renew)}")
+    else:
+        _show_accounts(cohort)
+
+
+def _show_accounts(cohort: Path) -> None:
+    from civicml.cohort.server import FOLDER, update_accounts
+    from civicml.tracking.shared import ACCOUNTS
+
+    opened = _opened(cohort)
+    with console.status("Looking at the database and its accounts"):
+        changes = update_accounts(opened)
+    for name in changes.added:
+        print(f"New account: {name}. The first password: {opened.root / FOLDER / ACCOUNTS / name}.ini")
+    for name in changes.removed:
+        print(f"Account taken away, runs kept: {name}")
+
+
 # --- what instructors check before learners see a week -----------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""MLflow's pages without MLflow's assistant: the application that the embedded server runs.
+"""MLflow's pages without MLflow's assistant: what the embedded server and the cohort's server show.
 
 The assistant can run programs on this machine and send what it reads to a vendor of language
 models. Who wants it in a department decides so in ``mlflow/server.toml``. The pages also
@@ -8,9 +8,8 @@ open where a learner's runs are, in place of MLflow's own welcome.
 from pathlib import Path
 
 import mlflow.server
-from mlflow.server.fastapi_app import app as _mlflow
 from starlette.responses import HTMLResponse, JSONResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _ASSISTANT = "/mlflow/assistant"
 _INDEX = Path(mlflow.server.__file__).parent / mlflow.server.REL_STATIC_DIR / "index.html"
@@ -24,8 +23,15 @@ if (!location.hash) location.replace("#/experiments");
 </script>"""
 
 
-async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request: refuse the assistant, send the first page ourselves, pass on the rest."""
+async def serve_pages(server: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer one request: refuse the assistant, send the first page ourselves, pass on the rest.
+
+    Args:
+        server: MLflow's own application.
+        scope: the request, as ASGI says it; `receive` and `send` are its two ends.
+        receive: gives the request's body.
+        send: takes the answer.
+    """
     path = scope.get("path", "")
     if _ASSISTANT in path:
         refusal = JSONResponse(
@@ -36,4 +42,4 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         page = _INDEX.read_text(encoding="utf-8").replace("<head>", _FIRST, 1)
         await HTMLResponse(page, headers={"X-Frame-Options": "SAMEORIGIN"})(scope, receive, send)
     else:
-        await _mlflow(scope, receive, send)
+        await server(scope, receive, send)

@@ -5,14 +5,18 @@ who looks at the pages.
 """
 
 import os
+import signal
+import ssl
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,6 +29,7 @@ from civicml.tracking.store import Store, find_store, prepare_store
 SETTINGS_FILE = Path("mlflow", "server.toml")
 LOG = "server.log"
 _STOP_SECONDS = 10
+_LOOK_EVERY = 0.1
 
 
 class ServerSettings(BaseModel):
@@ -46,6 +51,8 @@ class Server:
 
     url: str
     process: subprocess.Popen[bytes]
+    certificate: str = ""
+    """The file of the server's own certificate, where it speaks https."""
 
     def is_ready(self) -> bool:
         """Whether the pages can be opened now.
@@ -58,8 +65,13 @@ class Server:
                 f"The MLflow server at {self.url} has stopped (exit status {self.process.returncode}); "
                 f"{LOG} beside the store says why."
             )
+        # Asked by its address, so the host's name in the certificate is not compared.
+        context = ssl.create_default_context(cafile=self.certificate) if self.certificate else None
+        if context is not None:
+            context.check_hostname = False
+        address = f"{self.url}/health"
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=2):  # noqa: S310 (our own http address)
+            with urllib.request.urlopen(address, timeout=2, context=context):  # noqa: S310 (our own address)
                 return True
         except (urllib.error.URLError, OSError):
             return False
@@ -130,10 +142,34 @@ def serve(
     return Server(f"http://{settings.host}:{port}", _start_process(store, port, settings))
 
 
+def keep_running(server: Server, say: Callable[[str], None]) -> None:
+    """Stay with a server until the person, or the system, stops this process; then it is stopped too.
+
+    Raises:
+        CivicmlError: the server stopped by itself.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with server:
+            while not server.is_ready():
+                time.sleep(_LOOK_EVERY)
+            say(f"MLflow answers at {server.url}. Ctrl-C stops it.")
+            server.process.wait()
+            server.is_ready()  # says that it has stopped
+    except KeyboardInterrupt:
+        say("Stopped.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _start_process(store: Store, port: int, settings: ServerSettings) -> subprocess.Popen[bytes]:
     # What `mlflow server` runs, without its own process around it: that one imports all of MLflow only
     # to wait, which doubles the memory and more than doubles the start (7.5 s against 3 s).
-    application = "mlflow.server.fastapi_app:app" if settings.assistant else "civicml.tracking.pages:app"
+    application = "mlflow.server.fastapi_app:app" if settings.assistant else "civicml.tracking.embedded:app"
     command = [
         sys.executable, "-m", "uvicorn", application,
         "--host", settings.host, "--port", str(port), "--workers", str(settings.workers),
@@ -148,22 +184,29 @@ def _start_process(store: Store, port: int, settings: ServerSettings) -> subproc
     }
     environment.pop("MLFLOW_TRACKING_URI", None)
     if store.artifacts is None:
-        return _run(command, environment, None)
+        return run_server(command, environment, None)
     environment["_MLFLOW_SERVER_ARTIFACT_ROOT"] = store.artifacts.as_uri()
-    return _run(command, environment, store.artifacts.parent)
+    return run_server(command, environment, store.artifacts.parent / LOG)
 
 
-def _run(command: list[str], environment: dict[str, str], folder: Path | None) -> subprocess.Popen[bytes]:
+def run_server(command: list[str], environment: dict[str, str], log: Path | None) -> subprocess.Popen[bytes]:
+    """Start a server's process in the folder of its log, where what it prints goes.
+
+    Args:
+        command: the program and its arguments; everyone on the machine can read them.
+        environment: everything the process finds in its environment.
+        log: where its output goes; nowhere when not given.
+    """
     # Its own session: Ctrl-C in the terminal reaches the command that started it, which stops it in order.
     # Its own folder: 'python -m' puts the working directory on the import path, and a course has a
     # folder called 'datasets'.
-    if folder is None:
+    if log is None:
         return subprocess.Popen(  # noqa: S603
             command, env=environment, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-    with (folder / LOG).open("wb") as log:
+    with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603
-            command, env=environment, cwd=folder, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+            command, env=environment, cwd=log.parent, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
