@@ -854,20 +854,24 @@ PortOption = Annotated[int | None, typer.Option(help="The port to listen on; els
 @server_app.command("embedded")
 def server_embedded(port: PortOption = None) -> None:
     """Show the runs of this machine's store, without a password; Ctrl-C stops it."""
+    from functools import partial
+
     from civicml.tracking import serve
     from civicml.tracking.server import keep_running
 
-    keep_running(serve(port=port), print)
+    keep_running(serve(port=port), partial(print, flush=True))
 
 
 @server_app.command("cohort")
 def server_cohort(cohort: CohortOption = DEFAULT_COHORT, port: PortOption = None) -> None:
     """Run the cohort's server, with an account for everyone; Ctrl-C stops it."""
+    from functools import partial
+
     from civicml.cohort.server import start_server
     from civicml.tracking.server import keep_running
 
     _show_accounts(cohort)
-    keep_running(start_server(_opened(cohort), port), print)
+    keep_running(start_server(_opened(cohort), port), partial(print, flush=True))
 
 
 @server_app.command("accounts")

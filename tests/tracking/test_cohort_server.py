@@ -2,7 +2,12 @@
 
 import configparser
 import json
+import re
+import signal
+import ssl
 import stat
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -10,7 +15,6 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import mlflow
@@ -19,12 +23,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from civicml import tracking
-from civicml.cohort import Cohort
+from civicml.cohort import Cohort, open_cohort
 from civicml.cohort.server import prepare_server, renew, start_server, update_accounts
-from civicml.course import load_course
 from civicml.errors import CivicmlError
 from civicml.tracking.server import Server
-from civicml.tracking.shared import read_shared
+from civicml.tracking.shared import read_shared, serve_shared
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 120  # seconds; a bound for a machine that is busy, not an expectation
@@ -82,10 +85,11 @@ def wait_until_ready(server: Server) -> None:
 def running(database, object_store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Ana and Ben learn, Rosa reviews; the server is set up as the handbook says."""
     root = tmp_path_factory.mktemp("cohort")
-    (root / "cohort.toml").write_text("", encoding="utf-8")
+    facts = f'id = "test"\nname = "test"\nstart = 2026-01-12\ncourse = "{REPOSITORY}"\n'
+    (root / "cohort.toml").write_text(facts, encoding="utf-8")
     (root / "learners.csv").write_text("id\nana\nben\n", encoding="utf-8")
     (root / "reviewers.csv").write_text("id,first_name\nrosa,Rosa\n", encoding="utf-8")
-    cohort = Cohort(root, "test", "test", date(2026, 1, 12), load_course(REPOSITORY))
+    cohort = open_cohort(root)
     with pytest.raises(CivicmlError, match=r"settings.*are new"):
         prepare_server(cohort)
     settings = root / "server" / "settings.toml"
@@ -471,3 +475,47 @@ def test_nobody_is_learner_and_reviewer_at_once(running) -> None:
             update_accounts(running.cohort)
     finally:
         reviewers.write_text(before, encoding="utf-8")
+
+
+# --- starting and stopping ------------------------------------------------------------------------
+
+
+def test_the_command_starts_everything_and_stops_it_in_order(running) -> None:
+    command = [sys.executable, "-m", "civicml", "server", "cohort", "--cohort", str(running.cohort.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog.start()
+        lines = iter(process.stdout.readline, "")
+        said = next((line for line in lines if "MLflow answers at" in line), "")
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate()
+        watchdog.cancel()
+
+    assert re.match(r"MLflow answers at http://127\.0\.0\.1:\d+\. Ctrl-C stops it\.", said), errors
+    assert rest == "Stopped.\n"
+    assert process.returncode == 0
+    assert started
+    assert not any(child.is_running() for child in started)
+
+
+def test_with_a_certificate_it_speaks_https(running, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    folder = running.cohort.root / "server"
+    settings, secret = read_shared(folder)
+    settings = settings.model_copy(update={"certificate": str(certificate), "key": str(key)})
+
+    with serve_shared(folder, settings, secret) as server:
+        wait_until_ready(server)
+
+        assert server.url.startswith("https://")
+        trusting = ssl.create_default_context(cafile=certificate)
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{server.url}/", context=trusting, timeout=60)
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(f"{server.url}/", timeout=60)

@@ -1,6 +1,7 @@
 """MLflow's pages for a cohort's runs, served by the real server."""
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -80,6 +81,23 @@ def test_the_server_shows_the_cohorts_runs_to_this_machine_only_and_stops_whole(
     assert not process.is_running()
     with pytest.raises(CivicmlError, match="has stopped"):
         server.is_ready()
+
+
+def test_one_command_shows_the_store_and_stops_with_ctrl_c(cohort: Path) -> None:
+    command = [sys.executable, "-m", "civicml", "server", "embedded"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog.start()
+        said = process.stdout.readline()
+        assert b"<title>MLflow</title>" in get(said.split()[3].rstrip("."))
+        started = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate()
+        watchdog.cancel()
+
+    assert (rest, process.returncode) == ("Stopped.\n", 0)
+    assert len(started) == 1
+    assert not started[0].is_running()
 
 
 def test_a_port_in_use_is_one_sentence(cohort: Path) -> None:
