@@ -72,7 +72,7 @@ def postgres(binaries: Path) -> Iterator[Postgres]:
         for path in (folder, folder / "password"):
             os.chown(path, owner.pw_uid, owner.pw_gid)
         as_them = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-    port = _free_port()
+    port = free_port()
 
     def run(program: str, *arguments: str) -> None:
         subprocess.run(
@@ -91,9 +91,16 @@ def postgres(binaries: Path) -> Iterator[Postgres]:
         shutil.rmtree(folder)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback on which nothing listens now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port() -> int:
+    """A port for one server of the test's own."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 import configparser
 import json
-import re
 import signal
+import socket
 import ssl
 import stat
 import subprocess
@@ -116,7 +116,9 @@ def running(database, object_store, tmp_path_factory: pytest.TempPathFactory) ->
         update_accounts(cohort)
     database.administer((root / "server" / "database.sql").read_text(encoding="utf-8"))
     assert update_accounts(cohort).added == ("instructor", "ana", "ben", "rosa")
-    with start_server(cohort, port=None) as server:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with start_server(cohort, port) as server:
         wait_until_ready(server)
         yield Running(cohort, server)
 
@@ -480,8 +482,9 @@ def test_nobody_is_learner_and_reviewer_at_once(running) -> None:
 # --- starting and stopping ------------------------------------------------------------------------
 
 
-def test_the_command_starts_everything_and_stops_it_in_order(running) -> None:
-    command = [sys.executable, "-m", "civicml", "server", "cohort", "--cohort", str(running.cohort.root)]
+def test_the_command_starts_everything_and_stops_it_in_order(running, port: int) -> None:
+    command = [sys.executable, "-m", "civicml", "server", "cohort", "--port", str(port)]
+    command += ["--cohort", str(running.cohort.root)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()
@@ -492,14 +495,22 @@ def test_the_command_starts_everything_and_stops_it_in_order(running) -> None:
         rest, errors = process.communicate()
         watchdog.cancel()
 
-    assert re.match(r"MLflow answers at http://127\.0\.0\.1:\d+\. Ctrl-C stops it\.", said), errors
+    assert said == f"MLflow answers at http://127.0.0.1:{port}. Ctrl-C stops it.\n", errors
+    assert errors == ""
     assert rest == "Stopped.\n"
     assert process.returncode == 0
     assert started
     assert not any(child.is_running() for child in started)
 
 
-def test_with_a_certificate_it_speaks_https(running, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_one_sentence(running) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CivicmlError, match=rf"Port {port} on 127\.0\.0\.1 is taken: .*settings\.toml"):
+            start_server(running.cohort, port)
+
+
+def test_with_a_certificate_it_speaks_https(running, tmp_path: Path, port: int) -> None:
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
@@ -510,7 +521,7 @@ def test_with_a_certificate_it_speaks_https(running, tmp_path: Path) -> None:
     settings, secret = read_shared(folder)
     settings = settings.model_copy(update={"certificate": str(certificate), "key": str(key)})
 
-    with serve_shared(folder, settings, secret) as server:
+    with serve_shared(folder, settings, secret, port) as server:
         wait_until_ready(server)
 
         assert server.url.startswith("https://")

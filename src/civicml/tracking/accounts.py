@@ -9,6 +9,7 @@ import configparser
 import io
 import logging
 import secrets
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def set_accounts(
     """
     people = _people(learners, reviewers)
     check_database(folder, settings, secret)
-    with database_password(secret), _stores(settings) as (accounts, runs):
+    with _quiet(), database_password(secret), _stores(settings) as (accounts, runs):
         known = {user.username for user in accounts.list_users()}
         added = [name for name in people if name not in known]
         for name in added:
@@ -111,7 +112,7 @@ def renew_password(folder: Path, settings: SharedSettings, secret: Secrets, name
     """
     check_database(folder, settings, secret)
     path = folder / ACCOUNTS / f"{valid_id(name)}.ini"
-    with database_password(secret), _stores(settings) as (accounts, _):
+    with _quiet(), database_password(secret), _stores(settings) as (accounts, _):
         if not accounts.has_user(name):
             raise CivicmlError(f"'{name}' has no account on the cohort's tracking server.")
         path.unlink(missing_ok=True)
@@ -134,6 +135,15 @@ def _people(learners: Collection[str], reviewers: Collection[str]) -> dict[str, 
 
 
 @contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what MLflow's libraries say of each other from whoever starts the server."""
+    for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.server.auth"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):
+        yield
+
+
+@contextmanager
 def _stores(settings: SharedSettings) -> "Iterator[tuple[AuthStore, RunStore]]":
     try:
         from mlflow.exceptions import MlflowException
@@ -143,8 +153,6 @@ def _stores(settings: SharedSettings) -> "Iterator[tuple[AuthStore, RunStore]]":
     except ImportError as error:
         raise missing(error) from None
 
-    for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.server.auth"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         runs = RunStore(settings.database, "mlflow-artifacts:/")  # type: ignore[no-untyped-call]
         accounts = AuthStore()

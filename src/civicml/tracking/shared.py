@@ -273,7 +273,12 @@ def serve_shared(folder: Path, settings: SharedSettings, secret: Secrets, port: 
     """
     from civicml.tracking.accounts import INSTRUCTOR
 
-    port = ports.choose(port or settings.port, settings.port, settings.host)
+    port = port or settings.port
+    if not ports.is_free(port, settings.host):
+        raise CivicmlError(
+            f"Port {port} on {settings.host} is taken: something else listens there. Change 'port' in "
+            f"'{folder / SETTINGS}', or name another with --port."
+        )
     auth = folder / AUTH
     write_private(auth, _AUTH.format(database=settings.database.replace("%", "%%"), instructor=INSTRUCTOR))
     command = [
