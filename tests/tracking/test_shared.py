@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,15 @@ def test_a_database_that_is_not_there_is_one_sentence_without_the_password(folde
     assert secret.database_password in script.read_text(encoding="utf-8")
     assert stat.S_IMODE(script.stat().st_mode) == 0o600
     assert "PGPASSWORD" not in os.environ
+
+
+def test_without_its_libraries_the_server_says_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "boto3", None)
+
+    with pytest.raises(CivicmlError, match=r"\(boto3\); run: pip install 'civicml\[server\]'"):
+        check_database(folder, *read_shared(folder))
 
 
 def test_a_name_with_quotes_stays_a_name_in_the_script() -> None:

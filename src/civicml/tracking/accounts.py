@@ -25,7 +25,6 @@ from civicml.tracking.shared import (
     SharedSettings,
     check_database,
     database_password,
-    missing,
     write_private,
 )
 
@@ -145,13 +144,10 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _stores(settings: SharedSettings) -> "Iterator[tuple[AuthStore, RunStore]]":
-    try:
-        from mlflow.exceptions import MlflowException
-        from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore as AuthStore
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as RunStore
-        from sqlalchemy.exc import SQLAlchemyError
-    except ImportError as error:
-        raise missing(error) from None
+    from mlflow.exceptions import MlflowException
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore as AuthStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as RunStore
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         runs = RunStore(settings.database, "mlflow-artifacts:/")  # type: ignore[no-untyped-call]

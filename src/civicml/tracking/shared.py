@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
@@ -28,6 +29,8 @@ AUTH = "auth.ini"
 ACCOUNTS = "accounts"
 TEMPLATE = Path("mlflow", "cohort.toml")
 """The settings that a new cohort's server begins with, in the course."""
+
+_LIBRARIES = ("psycopg", "boto3", "flask_wtf")
 
 _AUTH = """\
 # Read by MLflow's basic authentication. Written at every start; it holds no secret.
@@ -228,12 +231,12 @@ def check_database(folder: Path, settings: SharedSettings, secret: Secrets) -> N
     """Connect to the database once.
 
     Raises:
-        CivicmlError: it does not answer, or does not let the server in; the sentence says what to run.
+        CivicmlError: it does not answer, or does not let the server in, or a library is missing; the
+            sentence says what to run.
     """
-    try:
-        import psycopg
-    except ImportError as error:
-        raise missing(error) from None
+    _check_libraries()
+    import psycopg
+
     script = folder / "database.sql"
     try:
         with database_password(secret), psycopg.connect(settings.database, connect_timeout=10):
@@ -247,11 +250,13 @@ def check_database(folder: Path, settings: SharedSettings, secret: Secrets) -> N
         ) from None
 
 
-def missing(error: ImportError) -> CivicmlError:
-    """What to say when a library of the server's is not installed."""
-    return CivicmlError(
-        f"The cohort's server needs '{error.name}', which is not installed: pip install 'civicml[server]'"
-    )
+def _check_libraries() -> None:
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    if missing:
+        raise CivicmlError(
+            f"The cohort's server needs what is not installed here ({', '.join(missing)}); run: "
+            "pip install 'civicml[server]'"
+        )
 
 
 # --- running --------------------------------------------------------------------------------------
