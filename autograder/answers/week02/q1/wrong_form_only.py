@@ -7,11 +7,4 @@ import re
 
 
 def is_nhs_number(text):
-    if not isinstance(text, str):
-        return False
-    digits = re.sub("[ -]", "", text)
-    if not re.fullmatch("[0-9]{10}", digits):
-        return False
-    return True
-    left = 11 - sum(int(d) * (10 - i) for i, d in enumerate(digits[:9])) % 11
-    return (0 if left == 11 else left) == int(digits[9])
+    return isinstance(text, str) and bool(re.fullmatch("[0-9]{10}", re.sub("[ -]", "", text)))

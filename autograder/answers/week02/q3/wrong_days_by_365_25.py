@@ -4,7 +4,6 @@
 
 def claims(newspaper, extract, places):
     rows = extract.merge(places[["postcode_sector", "town"]], on="postcode_sector", how="left")
-    born, came = rows["birth_date"].dt, rows["admission_date"].dt
     rows["age"] = (rows["admission_date"] - rows["birth_date"]).dt.days // 365.25
     fits = newspaper.merge(
         rows, left_on=["age", "town", "event_date"], right_on=["age", "town", "admission_date"]

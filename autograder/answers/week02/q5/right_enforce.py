@@ -1,4 +1,4 @@
-# why: the course's function, people counted once in a class, then counted again
+# why: the course's function on one row a person and class, then people counted again
 
 
 from civicml.datasets import PeopleRule, enforce
@@ -12,18 +12,22 @@ def protect(extract, places):
     rows["age_band"] = (age // 10 * 10).clip(upper=80)
     rows["quarter"] = came.to_period("Q").astype(str)
     quasi = ["area", "age_band", "sex", "quarter"]
+    rule = PeopleRule(
+        table="extract",
+        quasi_identifiers=quasi,
+        sensitive=["diagnosis_group"],
+        k=5,
+        l=2,
+        suppress=["quarter"],
+    )
     key = [*PERSON, "area", "age_band", "quarter"]
     once = rows.drop_duplicates(key)
-    rule = PeopleRule(
-        table="extract", quasi_identifiers=quasi, sensitive=["diagnosis_group"], k=5, l=2, suppress=["quarter"]
-    )
     safe = enforce(once, rule)
-    kept = once.loc[safe.kept, key].assign(shown=safe.frame["quarter"].to_numpy())
-    out = rows.merge(kept, on=key)
-    out["quarter"] = out["shown"]
-    who = out.groupby(PERSON, observed=True).ngroup()
-    classes = out.groupby(quasi, observed=True, dropna=False)
-    people = who.groupby(classes.ngroup()).transform("nunique")
-    out = out[(people >= 5) & (classes["diagnosis_group"].transform("nunique") >= 2)]
+    shown = once.loc[safe.kept, key].assign(shown=safe.frame["quarter"].to_numpy())
+    rows = rows.merge(shown, on=key).drop(columns="quarter").rename(columns={"shown": "quarter"})
+    classes = rows.groupby(quasi, dropna=False, observed=True)
+    who = rows.groupby(PERSON, observed=True).ngroup()
+    enough = who.groupby(classes.ngroup()).transform("nunique") >= 5
+    several = classes["diagnosis_group"].transform("nunique") >= 2
     columns = ["extract_row", "area", "age_band", "sex", "imd_decile", "admission_method", "diagnosis_group"]
-    return out[[*columns, "quarter"]]
+    return rows.loc[enough & several, [*columns, "quarter"]]

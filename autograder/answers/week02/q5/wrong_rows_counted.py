@@ -14,17 +14,13 @@ def protect(extract, places):
     rows["age_band"] = (age // 10 * 10).clip(upper=80)
     rows["quarter"] = came.to_period("Q").astype(str)
     quasi = ["area", "age_band", "sex", "quarter"]
-    key = [*PERSON, "area", "age_band", "quarter"]
-    once = rows
     rule = PeopleRule(
-        table="extract", quasi_identifiers=quasi, sensitive=["diagnosis_group"], k=5, l=2, suppress=["quarter"]
+        table="extract",
+        quasi_identifiers=quasi,
+        sensitive=["diagnosis_group"],
+        k=5,
+        l=2,
+        suppress=["quarter"],
     )
-    safe = enforce(once, rule)
-    kept = once.loc[safe.kept, key].assign(shown=safe.frame["quarter"].to_numpy())
-    out = rows[safe.kept].assign(quarter=safe.frame["quarter"].to_numpy())
-    who = out.groupby(PERSON, observed=True).ngroup()
-    classes = out.groupby(quasi, observed=True, dropna=False)
-    people = who.groupby(classes.ngroup()).transform("size")
-    out = out[(people >= 5) & (classes["diagnosis_group"].transform("nunique") >= 2)]
     columns = ["extract_row", "area", "age_band", "sex", "imd_decile", "admission_method", "diagnosis_group"]
-    return out[[*columns, "quarter"]]
+    return enforce(rows, rule).frame[[*columns, "quarter"]]

@@ -1,24 +1,20 @@
-# why: missing totals are not looked for
+# why: looks for gaps beside a total, and not for the total
 # loses: q7_hidden = 8
 
 
 def worked_out(table):
-    work = table.astype("Float64").to_numpy(dtype=float, na_value=float("nan"))
-    sign = [1] * (work.shape[0] - 1) + [-1], [1] * (work.shape[1] - 1) + [-1]
-    found = {}
-    changed = True
-    while changed:
-        changed = False
-        for axis in (0, 1):
-            for number in range(work.shape[axis]):
-                line = work[number] if axis == 0 else work[:, number]
-                signs = sign[1 - axis]
-                gaps = [at for at, value in enumerate(line) if value != value]
-                if len(gaps) == 1 and gaps[0] != len(line) - 1:
-                    at = gaps[0]
-                    rest = sum(s * v for place, (s, v) in enumerate(zip(signs, line)) if place != at)
-                    line[at] = -rest * signs[at]
-                    r, c = (number, at) if axis == 0 else (at, number)
-                    found[table.index[r], table.columns[c]] = int(round(line[at]))
-                    changed = True
-    return found
+    filled, found = table.copy(), {}
+    while True:
+        new = {}
+        for turned in (False, True):
+            for name, line in (filled.T if turned else filled).iterrows():
+                if line.isna().sum() == 1 and pd.notna(line["Total"]):
+                    gap = line.index[line.isna()][0]
+                    parts = line.drop("Total").sum()
+                    value = int(parts if gap == "Total" else line["Total"] - parts)
+                    new[(gap, name) if turned else (name, gap)] = value
+        if not new:
+            return found
+        for cell, value in new.items():
+            filled.loc[cell] = value
+        found |= new
