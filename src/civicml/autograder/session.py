@@ -33,8 +33,8 @@ class Forker(Protocol):
     def interrupt(self, child: int) -> None:
         """Send it what ctrl-C would."""
 
-    def end(self, child: int) -> tuple[int, float]:
-        """Kill it and all it started; returns its exit status and CPU seconds."""
+    def end(self, child: int) -> float:
+        """Kill it and all it started; returns the seconds of processor that it used."""
 
 
 @dataclass
@@ -124,7 +124,7 @@ class Session:
     def _end(self) -> None:
         for child in self._children:
             with contextlib.suppress(ChannelError):
-                self.cpu += self.worker.end(child)[1]
+                self.cpu += self.worker.end(child)
         self._children.clear()
         for end in ("_answer", "_judge"):
             if hasattr(self, end):
