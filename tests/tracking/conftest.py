@@ -68,7 +68,8 @@ def postgres(binaries: Path) -> Iterator[Postgres]:
     (folder / "password").write_text(password)
     as_them = {}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root; Debian's package makes a user for it
-        owner = pwd.getpwnam("postgres")
+        users = {user.pw_name: user for user in pwd.getpwall()}
+        owner = users.get("postgres") or users["nobody"]
         for path in (folder, folder / "password"):
             os.chown(path, owner.pw_uid, owner.pw_gid)
         as_them = {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
@@ -109,7 +110,7 @@ def database() -> Iterator[Postgres]:
     binaries = programs()
     if binaries is None:
         reason = "PostgreSQL is not installed here (Debian: apt-get install postgresql)"
-        if os.environ.get("CIVICML_REQUIRE_POSTGRES"):
+        if os.environ.get("CIVICML_REQUIRE_POSTGRES") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
     with postgres(binaries) as running:
