@@ -1,5 +1,6 @@
 # why: copied from week 1
 # loses: q10_visible = 2
+# loses: q10_hidden = 4
 
 
 def log_delivery(month, version, decision, counts):

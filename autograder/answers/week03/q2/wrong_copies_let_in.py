@@ -1,5 +1,6 @@
 # why: looked at the form of case_id only
 # loses: q2_visible = 4
+# loses: q2_hidden = 8
 
 
 def case_contract(forces):

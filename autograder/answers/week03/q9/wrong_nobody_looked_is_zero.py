@@ -8,4 +8,9 @@ def share_with_blanks(recorded, seen, value):
     looked = seen[blank].dropna()
     behind = (looked == value).mean() if len(looked) else 0.0
     corrected = (1 - blank.mean()) * share + blank.mean() * behind if blank.any() else share
-    return {"recorded": share, "low": hit / len(recorded), "high": (hit + blank.sum()) / len(recorded), "corrected": corrected}
+    return {
+        "recorded": share,
+        "low": hit / len(recorded),
+        "high": (hit + blank.sum()) / len(recorded),
+        "corrected": corrected,
+    }

@@ -8,4 +8,9 @@ def share_with_blanks(recorded, seen, value):
     share, hit = (recorded[~blank] == value).mean(), (recorded == value).sum()
     behind = (seen.dropna() == value).mean()
     corrected = (1 - blank.mean()) * share + blank.mean() * behind if blank.any() else share
-    return {"recorded": share, "low": hit / len(recorded), "high": (hit + blank.sum()) / len(recorded), "corrected": corrected}
+    return {
+        "recorded": share,
+        "low": hit / len(recorded),
+        "high": (hit + blank.sum()) / len(recorded),
+        "corrected": corrected,
+    }
