@@ -1,0 +1,19 @@
+# why: strict was left out
+# loses: q2_hidden = 8
+
+
+def case_contract(forces):
+    once = pa.Check(lambda ids: ~ids.duplicated())
+    return pa.DataFrameSchema(
+        {
+            "case_id": pa.Column(str, [pa.Check.str_matches(r"^[0-9]+$"), once]),
+            "received_month": pa.Column(str, pa.Check.str_matches(r"^[0-9]{4}-(0[1-9]|1[0-2])-01$")),
+            "police_force": pa.Column(str, pa.Check.isin(list(forces))),
+            "status": pa.Column(str, pa.Check.isin(["Open", "Completed"])),
+            "days_charge_to_completion": pa.Column(str, pa.Check.str_matches(r"^[0-9]*$")),
+        },
+        checks=[
+            pa.Check(lambda b: (b["days_charge_to_completion"] == "") == (b["status"] == "Open")),
+            pa.Check(lambda b: set(forces) <= set(b["police_force"])),
+        ],
+    )
