@@ -115,9 +115,16 @@ class EngineRehearsal:
 
     def _mark(self, verdict: Verdict, submission: Submission) -> Mark:
         if verdict.status == "manual":
-            return Mark(None if (submission.sources or {}).get(verdict.name) else 0.0, "")
+            # As nbgrader has it: prose that was not touched earns 0 without being read.
+            wrote = (submission.sources or {}).get(verdict.name, "").strip()
+            return Mark(None if wrote not in ("", self._as_released(verdict.name)) else 0.0, "")
         said = " ".join(verdict.detail.splitlines()[1:]) or verdict.message
         return Mark(verdict.points, said if verdict.points != verdict.most else "")
+
+    def _as_released(self, name: str) -> str:
+        return next(
+            (cell.source.strip() for one, (_, cell) in solution_cells(self.released) if one == name), ""
+        )
 
 
 @contextmanager

@@ -110,7 +110,9 @@ def test_a_question_that_does_not_exist_is_refused(tiny_course):
 def test_the_engine_proves_the_same_of_a_bank_that_holds_and_of_one_that_does_not(tiny_course):
     wrong = answer("is right after all", "total = sum", loses={"q1_hidden": 3})
     text = answer("not a number", "def total(values): return str(sum(values))")
-    course = tiny_course(files={"q1/wrong_accepted.py": wrong, "q1/right_text.py": text})
+    untouched = "<!-- why: not begun -->\n<!-- loses: q3 = 2 -->\n\nYOUR ANSWER HERE\n"
+    files = {"q1/wrong_accepted.py": wrong, "q1/right_text.py": text, "q3/wrong_not_begun.md": untouched}
+    course = tiny_course(files=files)
     by_nbgrader = proof_of(course)
     with scratch_cohort(course) as cohort, rehearse_with_engine(cohort, course.weeks[0], 2) as rehearsal:
         by_engine = prove(course, course.weeks[0], rehearsal.grade)
