@@ -34,9 +34,12 @@ format: $(VENV)/.installed  ## Format code and notebooks
 lab: $(VENV)/.installed  ## Open JupyterLab on week 1, with MLflow's pages beside it
 	$(BIN)/civicml lab
 
-bench: $(VENV)/.installed  ## Measure how fast data are made and notebooks run
+bench: $(VENV)/.installed  ## Measure how fast data are made, notebooks run and labs are graded, beside what else does it
 	$(BIN)/python benchmarks/recipes.py
+	$(BIN)/python benchmarks/disclosure.py
 	$(BIN)/python benchmarks/notebooks.py
+	$(BIN)/python benchmarks/grading.py --all
+	$(BIN)/python benchmarks/agreement.py --submissions 20 --honest 20 --results $(VENV)/agreement.jsonl
 
 lock: $(VENV)/.installed  ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock

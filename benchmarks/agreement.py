@@ -33,9 +33,9 @@ from rich.table import Table
 
 from civicml.assignment import NOTEBOOK, marking_of, read_assignment, read_notebook, solution_cells
 from civicml.autograder.answers import BANK, read_bank
-from civicml.autograder.grade import record_result
 from civicml.autograder.pool import Grader
 from civicml.autograder.proof import reference_source
+from civicml.autograder.record import recording
 from civicml.autograder.script import read_script
 from civicml.autograder.settings import environment, logging_to, open_gradebook, read_settings
 from civicml.autograder.verdict import Result
@@ -274,7 +274,8 @@ def _by_us(desk: Desk, lab: Lab, learner: str, notebook: Any) -> Result:
         desk.graders[lab.name] = Grader(script, settings)
         desk.graders[lab.name].learn()
     result = desk.graders[lab.name].grade(path, {"CIVICML_LEARNER": learner})
-    record_result(desk.cohort.settings, lab.name, learner, result)
+    with recording(desk.cohort.settings, lab.name) as recorder:
+        recorder.record(learner, result)
     return result
 
 

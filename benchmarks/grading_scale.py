@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from civicml.autograder.grade import record_result
 from civicml.autograder.limits import Settings
 from civicml.autograder.pool import Pool
+from civicml.autograder.record import recording
 from civicml.autograder.settings import logging_to, open_gradebook
 
 ASSIGNMENT = "lab"
@@ -55,11 +55,11 @@ def _measure(lab: Path, submissions: int, jobs: int, settings: Settings, folder:
         config = _course(lab, learners, folder)
         paths = {folder / "submitted" / one / ASSIGNMENT / "lab.ipynb": one for one in learners}
         first = 0.0
-        with Pool(lab, settings, jobs) as pool:
+        with Pool(lab, settings, jobs) as pool, recording(config, ASSIGNMENT) as recorder:
             list(pool.grade(list(paths)[:1] * jobs))
             began = time.perf_counter()
             for result in pool.grade(paths):
-                record_result(config, ASSIGNMENT, paths[Path(result.submission)], result)
+                recorder.record(paths[Path(result.submission)], result)
                 first = first or _megabytes()
             seconds = time.perf_counter() - began
     return Step(submissions, jobs, seconds, first, _megabytes())

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import socket
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_code_attack(
     assert [v.status for v in result.verdicts if v.name == "memo"] == ["manual"]
     for secret in (TOKEN, "HIDDEN-TEXT-7431", *attack.get("absent", ())):
         assert json.dumps(secret)[1:-1] not in seen
-    assert not _left_behind()
+    _wait_until_nothing_is_left_behind()
     assert result.attempts == 1
     assert len(json.dumps(result.as_json())) < 20_000_000
 
@@ -118,6 +119,14 @@ def _explained(result: Any) -> str:
     return "\n".join(
         [*(f"{v.name} {v.status}: {v.message} | {v.detail}" for v in result.verdicts), *result.flags]
     )
+
+
+def _wait_until_nothing_is_left_behind() -> None:
+    """They were killed before the result came; the kernel clears them away meanwhile."""
+    until = time.monotonic() + 20
+    while left := _left_behind():
+        assert time.monotonic() < until, left
+        time.sleep(0.01)
 
 
 def _left_behind() -> list[str]:

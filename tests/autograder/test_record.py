@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from civicml.autograder.grade import grade_submission, record_result
+from civicml.autograder.grade import grade_submission
 from civicml.autograder.pool import Grader
+from civicml.autograder.record import recording
 from civicml.cohort import Cohort, Learner, init, open_cohort, release
 
 from .conftest import ATTACKS, Submit
@@ -92,9 +93,10 @@ def test_recording_twice_changes_nothing(cohort: Cohort, grader: Grader, submiss
     hand_in(cohort, "ann", submission(memo="I found it."))
     result = grader.grade(cohort.root / "submitted" / "ann" / "week01" / "lab.ipynb")
 
-    record_result(cohort.settings, "week01", "ann", result)
-    once = marks(cohort, "ann")
-    record_result(cohort.settings, "week01", "ann", result)
+    with recording(cohort.settings, "week01") as recorder:
+        recorder.record("ann", result)
+        once = marks(cohort, "ann")
+        recorder.record("ann", result)
 
     assert marks(cohort, "ann") == once
 

@@ -89,8 +89,10 @@ def test_a_hidden_test_that_fails_is_told_without_its_text(lab):
 
 def test_what_the_engine_says_comes_before_what_the_output_says(lab):
     failed = error("KeyError", "'secret'", "----> 4 total(secret_case)")
-    said = {"q1_test": "Your code raised KeyError in a hidden test."}
-    page = words(graded(lab(q1_test=[failed]), q1_test=(0, 4), messages=said))
+    notebook = lab(q1_test=[failed])
+    test = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == "q1_test")
+    test.metadata["civicml_message"] = "Your code raised KeyError in a hidden test."
+    page = words(graded(notebook, q1_test=(0, 4)))
     assert "Your code raised KeyError in a hidden test." in page
 
 

@@ -7,17 +7,15 @@ It must not know what a cohort is, who is enrolled, or when work was due.
 import contextlib
 import copy
 import logging
-import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from civicml.assignment import NOTEBOOK, read_notebook
+from civicml.assignment import read_notebook
 from civicml.autograder.canonical import canonicalise, unanswered
 from civicml.autograder.limits import Limits
-from civicml.autograder.record import record
+from civicml.autograder.record import Outcome, leave_stand_in, notebook_file, nothing_earned, recording
 from civicml.autograder.script import UnreadableError, read_submission
 from civicml.autograder.settings import (
     LOGGER,
@@ -31,7 +29,6 @@ from civicml.autograder.verdict import Result
 from civicml.errors import CivicmlError
 
 if TYPE_CHECKING:
-    from nbformat import NotebookNode
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config import Config
 
@@ -46,19 +43,6 @@ class Engine(Protocol):
 
     def grade(self, path: Path, variables: Mapping[str, str] | None = None) -> Result:
         """Whatever the file at `path` holds, a result comes back."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What grading one submission came to. The marks themselves are in the gradebook."""
-
-    problem: str
-    """Why nothing could be graded, so that every question earned 0; empty when all went well."""
-    blank: bool
-    """No question was answered."""
-    notes: tuple[str, ...]
-    """What a person may want to look at: restored cells, and so on."""
-    seconds: float
 
 
 def grade_submission(
@@ -84,15 +68,14 @@ def grade_submission(
     Raises:
         CivicmlError: the machine is at fault (disk, database), not the submission.
     """
-    if engine is not None:
-        directory = course_directory(settings, assignment, learner)
-        submitted = _file(directory, directory.submitted_directory, assignment, learner)
-        found = engine.grade(submitted, {LEARNER_VARIABLE: learner})
-        return record_result(settings, assignment, learner, found)
-    began = time.monotonic()
     directory = course_directory(settings, assignment, learner)
-    submitted = _file(directory, directory.submitted_directory, assignment, learner)
-    released = read_notebook(_file(directory, directory.release_directory, assignment, "."))
+    submitted = notebook_file(directory, directory.submitted_directory, learner)
+    if engine is not None:
+        found = engine.grade(submitted, {LEARNER_VARIABLE: learner})
+        with recording(settings, assignment) as recorder:
+            return recorder.record(learner, found)
+    began = time.monotonic()
+    released = read_notebook(notebook_file(directory, directory.release_directory, "."))
     notes: tuple[str, ...] = ()
     blank = False
     problem = unreadable(submitted)
@@ -103,29 +86,12 @@ def grade_submission(
         blank = bool(questions) and unanswered(notebook, released) == questions
         problem = _autograde(directory, settings, dict(variables))
     if problem:
-        _leave_stand_in(directory, assignment, learner, released, problem)
+        autograded = notebook_file(directory, directory.autograded_directory, learner)
+        leave_stand_in(released, problem, submitted.parent, autograded.parent)
     if problem or blank:
-        _record_nothing_earned(directory, settings, everything=bool(problem))
+        with open_gradebook(settings) as gradebook:
+            nothing_earned(gradebook, directory, learner, everything=bool(problem))
     return Outcome(problem, blank and not problem, notes, round(time.monotonic() - began, 2))
-
-
-def record_result(settings: "Config", assignment: str, learner: str, result: Result) -> Outcome:
-    """Write down what a sandboxed worker found, as `grade_submission` does; call it from one process only."""
-    directory = course_directory(settings, assignment, learner)
-    released = read_notebook(_file(directory, directory.release_directory, assignment, "."))
-    blank = False
-    if result.problem or not result.notebook:
-        problem = result.problem or "It could not be graded; a person should look at it."
-        _leave_stand_in(directory, assignment, learner, released, problem)
-        _record_nothing_earned(directory, settings, everything=True)
-        return Outcome(problem, False, result.flags, round(result.seconds, 2))
-    record(settings, assignment, learner, result)
-    questions = unanswered(released, released)
-    autograded = read_notebook(_file(directory, directory.autograded_directory, assignment, learner))
-    blank = bool(questions) and unanswered(autograded, released) == questions
-    if blank:
-        _record_nothing_earned(directory, settings, everything=False)
-    return Outcome("", blank, result.flags, round(result.seconds, 2))
 
 
 def unreadable(path: Path) -> str:
@@ -140,10 +106,6 @@ def unreadable(path: Path) -> str:
     except Exception:  # a file may be wrong in more ways than json and nbformat foresee
         return f"{path.name} is not a notebook that Jupyter can read: it is damaged or something else."
     return ""
-
-
-def _file(directory: "CourseDirectory", step: str, assignment: str, learner: str) -> Path:
-    return Path(directory.format_path(step, learner, assignment)) / f"{NOTEBOOK}.ipynb"
 
 
 def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict[str, str]) -> str:
@@ -201,49 +163,3 @@ def _autograde(directory: "CourseDirectory", settings: "Config", variables: dict
         reason = (str(trouble).strip() or type(trouble).__name__).splitlines()[0].rstrip(".")
         return f"It could not be graded: {reason}."
     return ""
-
-
-def _leave_stand_in(
-    directory: "CourseDirectory", assignment: str, learner: str, released: "NotebookNode", problem: str
-) -> None:
-    """Put the untouched lab where the graded one would be, and the reason on top.
-
-    So Formgrader lists the submission, and its feedback tells the learner what happened.
-    """
-    import nbformat
-
-    folder = _file(directory, directory.autograded_directory, assignment, learner).parent
-    submitted = _file(directory, directory.submitted_directory, assignment, learner).parent
-    stand_in = copy.deepcopy(released)
-    stand_in.cells.insert(
-        0,
-        nbformat.v4.new_markdown_cell(  # type: ignore[no-untyped-call]
-            f"**This submission could not be graded.** {problem}"
-        ),
-    )
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        nbformat.write(stand_in, folder / f"{NOTEBOOK}.ipynb")  # type: ignore[no-untyped-call]
-        for name in _WITH_THE_NOTEBOOK:
-            if (submitted / name).is_file():
-                shutil.copy(submitted / name, folder / name)
-    except OSError as error:
-        raise disk_trouble(error) from error
-
-
-def _record_nothing_earned(directory: "CourseDirectory", settings: "Config", *, everything: bool) -> None:
-    """Set what the autograder decides to 0; with `everything`, what a person would have marked too."""
-    assignment, learner = directory.assignment_id, directory.student_id
-    submitted = _file(directory, directory.submitted_directory, assignment, learner).parent
-    with open_gradebook(settings) as gradebook:
-        timestamp = directory.get_existing_timestamp(str(submitted))
-        gradebook.update_or_create_submission(
-            assignment, learner, **({"timestamp": timestamp} if timestamp else {})
-        )
-        for grade in gradebook.find_submission_notebook(NOTEBOOK, assignment, learner).grades:
-            if everything or grade.auto_score is not None:
-                grade.auto_score = 0.0
-                # As nbgrader does: a mark that a person gave to earlier work is kept, to be looked at again.
-                grade.needs_manual_grade = grade.manual_score is not None
-        gradebook.db.commit()

@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 
 from civicml.assignment import marking_of
+from civicml.autograder.verdict import AFTER_TESTS, MESSAGE, NO_VERDICT
 
 BEGIN = "BEGIN HIDDEN TESTS"
 SHORTEST = 12
@@ -22,7 +23,7 @@ SHORTEST = 12
 _STAND_IN = "# Hidden tests ran here."
 _REMOVED = "[This output was taken out: it showed the text of a hidden test.]"
 _LATER = "[Made after a hidden test had run, so it is not shown here. Run your notebook to see it.]"
-_TELLING = ("NoVerdict", "NotImplementedError", "CellTimeoutError", "DeadKernelError", "NotRunError")
+_TELLING = (NO_VERDICT, "NotImplementedError", "CellTimeoutError", "DeadKernelError", "NotRunError")
 """Names of errors that say by themselves what happened."""
 _LONGEST_MESSAGE = 600
 
@@ -36,9 +37,9 @@ class HideHiddenTests(NbGraderPreprocessor):  # type: ignore[misc]
         for cell in nb.cells:
             if cell.cell_type != "code":
                 continue
-            if "civicml_message" in cell.metadata and marking_of(cell).get("grade"):
+            if MESSAGE in cell.metadata and marking_of(cell).get("grade"):
                 self._tell(cell)
-            elif cell.metadata.get("civicml_after_tests") and cell.outputs:
+            elif cell.metadata.get(AFTER_TESTS) and cell.outputs:
                 errors = [_bare(output) for output in cell.outputs if output.output_type == "error"]
                 later = type(cell)(output_type="stream", name="stdout", text=_LATER)
                 cell.outputs = errors or [later]
@@ -50,7 +51,7 @@ class HideHiddenTests(NbGraderPreprocessor):  # type: ignore[misc]
 
     def _tell(self, cell: NotebookNode) -> None:
         """Leave of a test that the engine ran: its visible lines, and what its learner is told."""
-        message = cell.metadata["civicml_message"]
+        message = cell.metadata[MESSAGE]
         names = {output.get("ename") for output in cell.outputs if output.output_type == "error"}
         if BEGIN in cell.source:
             self._strip(cell, frozenset())

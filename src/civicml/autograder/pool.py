@@ -19,7 +19,7 @@ from civicml.autograder.channel import ClosedError
 from civicml.autograder.limits import Settings
 from civicml.autograder.script import Cell, Script, UnreadableError, read_script, read_submission, restore
 from civicml.autograder.session import Ran, Session
-from civicml.autograder.verdict import Result, Verdict
+from civicml.autograder.verdict import AFTER_TESTS, HIDDEN, MESSAGE, Result, Verdict
 from civicml.autograder.worker import Worker, WorkerDiedError
 from civicml.errors import CivicmlError
 
@@ -329,9 +329,9 @@ def _executed(lab: Script, ran: list[Ran]) -> dict[str, Any]:
         if item.cell.cell_type == "code":
             cell |= {"outputs": item.outputs, "execution_count": item.count}
             if item.after_tests and item.cell.kind != "test":
-                cell["metadata"]["civicml_after_tests"] = True
+                cell["metadata"][AFTER_TESTS] = True
             if item.cell.kind == "test":
-                cell["metadata"] |= {"civicml_message": item.message, "civicml_hidden": item.hidden}
+                cell["metadata"] |= {MESSAGE: item.message, HIDDEN: item.hidden}
         cells.append(cell)
     seen: set[str] = set()
     for number, cell in enumerate(cells):

@@ -222,7 +222,6 @@ def enter(
     root: str,
     limits: Limits,
     keep_open: tuple[int, ...],
-    groups: tuple[int, ...] = (),
     *,
     nobody: bool = True,
 ) -> None:
@@ -232,14 +231,10 @@ def enter(
         root: from `build_root`.
         limits: what it may use.
         keep_open: descriptors that stay open; 0 to 2 stay too, everything else is closed.
-        groups: open ``cgroup.procs`` files to join, where there are any.
         nobody: when started as root, go on as a user who owns nothing.
     """
     die_with_parent()
     os.setsid()
-    for group in groups:
-        with contextlib.suppress(OSError):
-            os.write(group, b"0")
     _close_all_but({0, 1, 2, *keep_open})
     _call("unshare", _NEWNS | _NEWNET | _NEWIPC | _NEWUTS)
     options = Path(root, ".scratch").read_text()

@@ -15,7 +15,7 @@ from civicml.autograder.channel import Channel, ChannelError, LateError
 from civicml.autograder.limits import Limits
 from civicml.autograder.names import as_message, parse, touched, used
 from civicml.autograder.script import Cell, Script
-from civicml.autograder.verdict import Verdict
+from civicml.autograder.verdict import NO_VERDICT, Verdict
 
 _GRACE = 1.5
 """Seconds that interrupted code has to end by itself."""
@@ -33,8 +33,8 @@ class Forker(Protocol):
     def interrupt(self, child: int) -> None:
         """Send it what ctrl-C would."""
 
-    def end(self, child: int) -> tuple[int, float]:
-        """Kill it and all it started; returns its exit status and CPU seconds."""
+    def end(self, child: int) -> float:
+        """Kill it and all it started; returns the seconds of processor that it used."""
 
 
 @dataclass
@@ -124,7 +124,7 @@ class Session:
     def _end(self) -> None:
         for child in self._children:
             with contextlib.suppress(ChannelError):
-                self.cpu += self.worker.end(child)[1]
+                self.cpu += self.worker.end(child)
         self._children.clear()
         for end in ("_answer", "_judge"):
             if hasattr(self, end):
@@ -348,7 +348,7 @@ def _test_outputs(told: dict[str, Any] | None, verdict: Verdict) -> list[dict[st
     if told and told.get("printed"):
         outputs.append({"output_type": "stream", "name": "stdout", "text": str(told["printed"])})
     if verdict.status in ("failed", "void"):
-        name = str((told or {}).get("error") or "NoVerdict")
+        name = str((told or {}).get("error") or NO_VERDICT)
         lines = [str(line) for line in (told or {}).get("traceback", [])] or [verdict.detail]
         text = str((told or {}).get("message") or verdict.detail)
         outputs.append({"output_type": "error", "ename": name, "evalue": text, "traceback": lines})

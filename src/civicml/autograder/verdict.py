@@ -3,6 +3,13 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+NO_VERDICT = "NoVerdict"
+"""The error's name where tests gave no answer that can be relied on."""
+AFTER_TESTS = "civicml_after_tests"
+MESSAGE = "civicml_message"
+HIDDEN = "civicml_hidden"
+"""In a cell's metadata: it ran after hidden tests; what a learner is told of a test; a hidden one failed."""
+
 Status = Literal["passed", "partial", "failed", "void", "manual"]
 
 

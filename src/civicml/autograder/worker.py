@@ -98,11 +98,11 @@ class Worker:
         self._tell({"op": "interrupt", "pid": child})
         self._hear(_REPLY_SECONDS)
 
-    def end(self, child: int) -> tuple[int, float]:
+    def end(self, child: int) -> float:
         """As `session.Forker` says."""
         self._tell({"op": "end", "pid": child})
         told = self._hear(_REPLY_SECONDS)
-        return int(told["status"]), float(told["cpu"])
+        return float(told["cpu"])
 
     def kill(self) -> None:
         """End it from another thread; whoever waits for it is told that it died."""

@@ -2,7 +2,8 @@
 """A worker's warm process: the libraries are imported once, and each submission gets forks of it.
 
 It holds no submission, no test and no secret, because every learner's process begins as a copy of it.
-It starts no thread, because only the thread that forks lives on in a fork.
+It starts no thread, because only the thread that forks lives on in a fork. While a submission runs, it makes
+the forks for the next one: they wait behind their walls until they are given their channels.
 """
 
 import contextlib
@@ -12,11 +13,14 @@ import json
 import os
 import pickle
 import random
+import select
 import signal
 import socket
 import sys
 import tempfile
+import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,9 @@ from civicml.autograder import sandbox
 from civicml.autograder.limits import Limits
 
 _MESSAGE = 1 << 20
+_KINDS = ("answer", "judge")
+_REAP_SECONDS = 0.005
+"""How often to look whether killed processes are gone, while nothing else is asked."""
 _PATH = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
 
 # Libraries that start threads when they are imported, and how each is told not to.
@@ -59,6 +66,15 @@ def main(number: int) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class _Spare:
+    """A fork that is ready and waits for its channels."""
+
+    child: int
+    ours: socket.socket
+    """Where they are sent to."""
+
+
 class _Zygote:
     def __init__(self, grader: socket.socket, told: dict[str, Any], limits: Limits) -> None:
         self._grader, self._told, self._limits = grader, told, limits
@@ -68,12 +84,15 @@ class _Zygote:
             with contextlib.suppress(OSError):
                 self._groups.append(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
         self._roots: dict[str, str] = {}
+        self._spares: dict[str, _Spare] = {}
+        self._killed: set[int] = set()
+        """Children that were killed, and that the kernel is still clearing away."""
 
     def serve(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._warm_up()
         if self._told["sandbox"]:
-            for kind in ("answer", "judge"):
+            for kind in _KINDS:
                 shown = _libraries() | dict(self._told["show"])
                 if kind == "judge":
                     shown |= dict(self._told["show_to_tests"])
@@ -81,18 +100,42 @@ class _Zygote:
         threads = len(list(Path("/proc/self/task").iterdir())) if Path("/proc/self/task").is_dir() else 1
         self._say({"ready": True, "threads": threads, "imported": self._imported})
         while True:
+            self._use_the_wait()
             data, descriptors, _, _ = socket.recv_fds(self._grader, _MESSAGE, 2)
             if not data:
                 os._exit(0)
             message = json.loads(data)
             if message["op"] == "fork":
-                self._fork(message["kind"], descriptors)
+                self._give_out(message["kind"], descriptors)
             elif message["op"] == "interrupt":
                 with contextlib.suppress(OSError):
                     os.kill(message["pid"], signal.SIGINT)
                 self._say({})
             else:
                 self._end(message["pid"])
+
+    def _use_the_wait(self) -> None:
+        """Make spare forks and bury killed ones for as long as the grader asks for nothing."""
+        while not self._asked(0):
+            missing = [kind for kind in _KINDS if kind not in self._spares]
+            if missing:
+                self._spares[missing[0]] = self._spare(missing[0])
+            elif self._killed:
+                if self._asked(_REAP_SECONDS):
+                    return
+                self._bury(os.WNOHANG)
+            else:
+                return
+
+    def _asked(self, seconds: float) -> bool:
+        return bool(select.select([self._grader], [], [], seconds)[0])
+
+    def _bury(self, how: int) -> None:
+        for child in sorted(self._killed):
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(child, how)[0] == 0:
+                    continue
+            self._killed.discard(child)
 
     def _folder(self, name: str) -> str:
         """A directory for this worker; the grader takes it away when the worker has ended."""
@@ -103,15 +146,37 @@ class _Zygote:
     def _say(self, message: dict[str, Any]) -> None:
         self._grader.send(json.dumps(message).encode())
 
-    def _fork(self, kind: str, descriptors: list[int]) -> None:
+    def _give_out(self, kind: str, descriptors: list[int]) -> None:
+        """Give a fork its channels, and tell the grader its number."""
+        spare = self._spares.pop(kind, None) or self._spare(kind)
+        try:
+            self._hand_over(spare, kind, descriptors)
+        except OSError:  # something ended it while it waited
+            self._kill(spare.child)
+            spare = self._spare(kind)
+            self._hand_over(spare, kind, descriptors)
+        for number in descriptors:
+            os.close(number)
+        self._say({"pid": spare.child})
+
+    def _hand_over(self, spare: _Spare, kind: str, descriptors: list[int]) -> None:
+        with spare.ours:
+            if kind == "answer":
+                for group in self._groups:
+                    with contextlib.suppress(OSError):
+                        os.write(group, str(spare.child).encode())
+            socket.send_fds(spare.ours, [b"x"], descriptors)
+
+    def _spare(self, kind: str) -> _Spare:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         child = self._spawner.fork() if self._spawner is not None else os.fork()
         if child:
-            for number in descriptors:
-                os.close(number)
-            self._say({"pid": child})
-            return
+            theirs.close()
+            return _Spare(child, ours)
         try:
-            self._become(kind, descriptors)
+            for other in (ours, *(spare.ours for spare in self._spares.values())):
+                other.close()
+            self._become(kind, theirs)
         except BaseException as error:
             with contextlib.suppress(BaseException):
                 import traceback
@@ -120,7 +185,7 @@ class _Zygote:
         finally:
             os._exit(1)
 
-    def _become(self, kind: str, descriptors: list[int]) -> None:
+    def _become(self, kind: str, waiting: socket.socket) -> None:
         from civicml.autograder import runs
         from civicml.autograder.channel import Channel
 
@@ -129,9 +194,8 @@ class _Zygote:
             signal.signal(signal.SIGINT, lambda *_: None)
         limits = self._limits
         if self._told["sandbox"]:
-            groups = tuple(self._groups) if kind == "answer" else ()
             # Sealed tables can be read by their owner alone, so the tests stay that user.
-            sandbox.enter(self._roots[kind], limits, tuple(descriptors), groups, nobody=kind == "answer")
+            sandbox.enter(self._roots[kind], limits, (waiting.fileno(),), nobody=kind == "answer")
             home = sandbox.HOME
         else:
             home = tempfile.mkdtemp(prefix="run-", dir=self._told["folder"])
@@ -148,8 +212,12 @@ class _Zygote:
         }
         os.environ.update({**plain, **own})
         store = runs.own_store(self._told["store"], home) if self._told["store"] else None
-        control, data = (Channel(socket.socket(fileno=number)) for number in descriptors)
         _reseed()
+        with waiting:
+            told, descriptors, _, _ = socket.recv_fds(waiting, 1, 2)
+        if not told:  # the worker has ended
+            os._exit(0)
+        control, data = (Channel(socket.socket(fileno=number)) for number in descriptors)
         if kind == "answer":
             from civicml.autograder import answer
 
@@ -164,15 +232,19 @@ class _Zygote:
             judge.run(control, data, store)
         os._exit(0)
 
-    def _end(self, pid: int) -> None:
+    def _kill(self, pid: int) -> None:
+        self._killed.add(pid)
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)
-        try:
-            _, status, used = os.wait4(pid, 0)
-        except ChildProcessError:
-            self._say({"status": 0, "cpu": 0.0})
-            return
-        self._say({"status": os.waitstatus_to_exitcode(status), "cpu": used.ru_utime + used.ru_stime})
+
+    def _end(self, pid: int) -> None:
+        """Kill it, say what it used, and leave to later to wait until the kernel has cleared it away."""
+        used = _used(pid)
+        self._kill(pid)
+        if used is None or used.resident > _resident_of_this() + self._limits.memory_bytes // 8:
+            # The next learner's code is under the same limit on memory: do not let this take part of it.
+            self._bury(0)
+        self._say({"cpu": used.seconds if used else 0.0})
 
     def _warm_up(self) -> None:
         self._imported = []
@@ -209,6 +281,32 @@ class _Zygote:
         if os.waitpid(child, 0)[1] == 0:
             keep(name, pickle.loads(place.read_bytes()))  # noqa: S301 - written by this process's own fork
         place.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class _Used:
+    seconds: float
+    """Of the processor, by it and what it waited for."""
+    resident: int
+    """Bytes of memory."""
+
+
+def _used(pid: int) -> _Used | None:
+    """What process `pid` has used so far, where the system says so (see proc(5))."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        waited_for = sum(map(int, fields[13:15])) / os.sysconf("SC_CLK_TCK")
+        # Linux numbers a process's clock so (see clock_getcpuclockid(3)); ticks alone are 10 ms coarse.
+        return _Used(
+            time.clock_gettime(~pid << 3 | 2) + waited_for, int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+        )
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _resident_of_this() -> int:
+    used = _used(os.getpid())
+    return used.resident if used else 0
 
 
 def _libraries() -> dict[str, str]:

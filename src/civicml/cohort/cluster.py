@@ -16,12 +16,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from civicml.autograder.limits import Settings, read_settings
 from civicml.autograder.pool import Grader, unreadable, untested, why_no_sandbox
 from civicml.autograder.script import UnreadableError, read_script, receive
 from civicml.autograder.verdict import Result, from_json
 from civicml.cohort.directory import Cohort
-from civicml.cohort.engine import SETTINGS_FILE, engine_settings
+from civicml.cohort.engine import course_settings, engine_settings
 from civicml.course import Week
 from civicml.errors import CivicmlError
 
@@ -50,8 +49,7 @@ class Cluster:
             "cohort": str(cohort.root),
         }
         self._script = read_script(lab)
-        settings = cohort.course.root / SETTINGS_FILE
-        self._limits = (read_settings(settings) if settings.is_file() else Settings()).limits
+        self._limits = course_settings(cohort.course.root).limits
 
     def grade(
         self, submissions: Iterable[Path], variables: SubmissionVariables | None = None

@@ -62,6 +62,13 @@ def grading_pool(cohort: Cohort, week: Week, jobs: int = 1) -> Iterator[Pool]:
         yield pool
 
 
+def course_settings(root: Path | None) -> Settings:
+    """What ``sandbox.toml`` of the course at `root` says; the defaults where there is none."""
+    if root is not None and (root / SETTINGS_FILE).is_file():
+        return read_settings(root / SETTINGS_FILE)
+    return Settings()
+
+
 def engine_settings(lab: Script, root: Path | None, scratch: Path, cohort: Path | None = None) -> Settings:
     """The engine's settings for one lab of the course at `root`.
 
@@ -71,9 +78,7 @@ def engine_settings(lab: Script, root: Path | None, scratch: Path, cohort: Path 
         scratch: an empty directory that lives as long as the engine does.
         cohort: where sealed tables are, if the lab's tests read any.
     """
-    settings = Settings()
-    if root is not None and (root / SETTINGS_FILE).is_file():
-        settings = read_settings(root / SETTINGS_FILE)
+    settings = course_settings(root)
     if why_no_sandbox():
         settings = without_sandbox(settings)
     store = None

@@ -28,6 +28,7 @@ from civicml.autograder.grade import LEARNER_VARIABLE
 from civicml.autograder.limits import Settings
 from civicml.autograder.pool import Grader, why_no_sandbox, without_sandbox
 from civicml.autograder.script import Cell, Script, read_cell, read_script
+from civicml.autograder.verdict import AFTER_TESTS, HIDDEN, MESSAGE, NO_VERDICT
 from civicml.cohort.engine import engine_settings
 from civicml.errors import CivicmlError
 
@@ -139,13 +140,13 @@ class EngineExecute(GuardedExecute):
             verdict = next((found for found in session.verdicts if found.name == ran.cell.name), None)
             outputs = self._outputs_of_test(cell, outputs, verdict)
             if keep:
-                cell.metadata |= {"civicml_message": ran.message, "civicml_hidden": ran.hidden}
+                cell.metadata |= {MESSAGE: ran.message, HIDDEN: ran.hidden}
         elif keep and ran.after_tests:
-            cell.metadata["civicml_after_tests"] = True
+            cell.metadata[AFTER_TESTS] = True
         cell.outputs = [nbformat.from_dict(output) for output in outputs]  # type: ignore[no-untyped-call]
         cell.execution_count = ran.count
         if ran.cell.kind == "test" and not _earns_as_judged(cell, verdict):
-            cell.outputs = [_error("NoVerdictError", "This test gave no verdict that can be relied on.")]
+            cell.outputs = [_error(NO_VERDICT, "This test gave no verdict that can be relied on.")]
 
     def _outputs_of_test(
         self, cell: NotebookNode, outputs: list[dict[str, Any]], verdict: "Verdict | None"

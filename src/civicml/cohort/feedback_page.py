@@ -18,15 +18,13 @@ from nbconvert.exporters.exporter import ResourcesDict
 from civicml.assignment import marking_of
 from civicml.autograder.check import early_stop, error_of, plainly, title_of
 from civicml.autograder.hidden import BEGIN, HideHiddenTests
+from civicml.autograder.verdict import AFTER_TESTS, HIDDEN, NO_VERDICT
 from civicml.page import code, code_style, photograph, prose, render, table_only, terminal, uncoloured
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
     from civicml.cohort.feedback import QuestionMark, ReturnedMarks
-
-AFTER_TESTS = "civicml_after_tests"
-"""Marks a cell that ran after hidden tests: what it shows may be what they passed in."""
 
 _LONGEST_OUTPUT = 5_000
 _MOST_OUTPUTS = 30
@@ -77,7 +75,6 @@ def feedback_page(
     course: str,
     title: str,
     made: datetime,
-    messages: Mapping[str, str] | None = None,
     handed_in: "NotebookNode | None" = None,
 ) -> str:
     """A learner's feedback on one lab, as one HTML page.
@@ -88,8 +85,6 @@ def feedback_page(
         course: the course's title.
         title: the week's title.
         made: when, to say so in the page.
-        messages: for graded cells, what the learner may know of their failing, where the engine says it;
-            what is left is taken from the outputs.
         handed_in: the notebook as the learner saved it, for the outputs of cells that ran after hidden tests.
     """
     known = {question.name: question for question in marks.questions}
@@ -105,7 +100,7 @@ def feedback_page(
         section.most = sum(known[_name(cell)].max_score for cell in graded)
         stopped = next(filter(None, map(error_of, _own_cells(section))), None)
         for cell in graded:
-            section.notes += _notes(cell, known[_name(cell)], stopped, hidden_failed, messages or {})
+            section.notes += _notes(cell, known[_name(cell)], stopped, hidden_failed)
         section.notes = list(dict.fromkeys(section.notes))
         section.state = _state(section)
         section.blocks = [block for cell in section.cells for block in _blocks(cell, saved)]
@@ -177,8 +172,8 @@ def _fails_hidden(cell: "NotebookNode") -> bool:
     error = error_of(cell)
     if error is None or BEGIN not in cell.source:
         return False
-    if "civicml_hidden" in cell.metadata:  # the engine knows
-        return bool(cell.metadata["civicml_hidden"])
+    if HIDDEN in cell.metadata:  # the engine knows
+        return bool(cell.metadata[HIDDEN])
     lines = cell.source.splitlines()
     begin = next(number for number, line in enumerate(lines, start=1) if BEGIN in line)
     end = next((n for n, line in enumerate(lines, start=1) if n > begin and "END HIDDEN" in line), len(lines))
@@ -196,7 +191,6 @@ def _notes(
     mark: "QuestionMark",
     stopped: "NotebookNode | None",
     hidden_failed: set[str],
-    messages: Mapping[str, str],
 ) -> Iterator[Note]:
     comment = mark.comment.strip()
     blank = comment == _BLANK
@@ -206,11 +200,11 @@ def _notes(
         if blank:
             yield Note("lost", "Not answered", next="Write your answer in the cell below.")
     elif mark.score < mark.max_score:
-        yield _lost(cell, mark, stopped, hidden=mark.name in hidden_failed, said=messages.get(mark.name, ""))
+        yield _lost(cell, mark, stopped, hidden=mark.name in hidden_failed)
 
 
 def _lost(
-    cell: "NotebookNode", mark: "QuestionMark", stopped: "NotebookNode | None", *, hidden: bool, said: str
+    cell: "NotebookNode", mark: "QuestionMark", stopped: "NotebookNode | None", *, hidden: bool
 ) -> Note:
     """Why a cell of tests did not give all of its points, and what to try."""
     error = error_of(cell)
@@ -221,10 +215,10 @@ def _lost(
         return Note("lost", "Your own cell stops, so its tests cannot pass", plainly(stopped), again)
     if error is None:
         heading = "Some of the tests did not pass" if mark.score else "The tests did not pass"
-        return Note("lost", heading, said, f"{_OTHER_VALUES} {_RERUN}")
-    if error.ename == "NoVerdict":
+        return Note("lost", heading, next=f"{_OTHER_VALUES} {_RERUN}")
+    if error.ename == NO_VERDICT:
         return Note("lost", "This could not be tested", next="Your instructor is told, and will look at it.")
-    said = said or plainly(error)
+    said = plainly(error)
     if hidden:
         return Note("lost", "A test that you cannot see does not pass", said, f"{_OTHER_VALUES} {_RERUN}")
     again = f"The test is below your answer: change the answer and run it until it says nothing. {_RERUN}"

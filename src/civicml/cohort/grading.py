@@ -16,8 +16,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from civicml.assignment import NOTEBOOK, marking_of, read_notebook
-from civicml.autograder.grade import LEARNER_VARIABLE, record_result
+from civicml.autograder.grade import LEARNER_VARIABLE
 from civicml.autograder.pool import Pool
+from civicml.autograder.record import recording
 from civicml.autograder.settings import disk_trouble
 from civicml.cohort.attempts import Attempt, attempt_of, best, keep
 from civicml.cohort.attempts import attempts as read_attempts
@@ -237,11 +238,14 @@ def _grade_by_engine(
     """Grade and record each of `wanted`: the learner's id, and the fingerprint to note."""
     learners = {cohort.notebook("submitted", week, one): one for one in wanted}
     report(0, len(learners), "")
-    with closing(graders.grade(learners, lambda path: {LEARNER_VARIABLE: learners[path]})) as results:
+    with (
+        recording(cohort.settings, week.name) as recorder,
+        closing(graders.grade(learners, lambda path: {LEARNER_VARIABLE: learners[path]})) as results,
+    ):
         for number, result in enumerate(results, start=1):
             one = learners[Path(result.submission)]
             forget_record(cohort, week, one)
-            outcome = record_result(cohort.settings, week.name, one, result)
+            outcome = recorder.record(one, result)
             record = Record(
                 fingerprint=wanted[one],
                 problem=outcome.problem,

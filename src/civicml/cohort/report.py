@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from civicml.assignment import marking_of, read_assignment, read_notebook
+from civicml.assignment import Assignment, marking_of, read_assignment, read_notebook
 from civicml.autograder.check import error_of, plainly, title_of
 from civicml.autograder.settings import said_plainly
 from civicml.cohort.directory import Cohort, write_text
@@ -126,7 +126,8 @@ def week_report(cohort: Cohort, week: Week, now: datetime | None = None) -> Week
     standings = [one for one in everybody if one.learner.id in graded and one.score is not None]
     if not standings:
         raise CivicmlError(f"Nothing of {week.name} is graded yet: 'civicml grade {week.name}' first.")
-    source = read_notebook(cohort.notebook("source", week))
+    lab = read_assignment(cohort.notebook("source", week))
+    titles = _titles(lab.notebook)
     learners = [one.learner.id for one in standings]
     scores, most = _scores(cohort, week, learners)
     notebooks = {one: _notebook(cohort, week, one) for one in learners}
@@ -137,8 +138,8 @@ def week_report(cohort: Cohort, week: Week, now: datetime | None = None) -> Week
         enrolled=len(everybody),
         standings=tuple(standings),
         submitted=tuple(one for one in everybody if one.submitted is not None),
-        questions=tuple(_questions(cohort, week, source, scores, most)),
-        tests=tuple(_tests(source, scores, most, notebooks)),
+        questions=tuple(_questions(lab, titles, scores, most)),
+        tests=tuple(_tests(lab, titles, scores, most, notebooks)),
         pairs=tuple(_pairs(cohort, week, notebooks)),
     )
 
@@ -174,10 +175,8 @@ def _scores(cohort: Cohort, week: Week, learners: list[str]) -> "tuple[pd.DataFr
 
 
 def _questions(
-    cohort: Cohort, week: Week, source: "NotebookNode", scores: pd.DataFrame, most: dict[str, float]
+    lab: Assignment, titles: dict[str, str], scores: pd.DataFrame, most: dict[str, float]
 ) -> Iterable[QuestionReport]:
-    titles = _titles(source)
-    lab = read_assignment(cohort.notebook("source", week))
     total = scores.sum(axis=1)
     for question in lab.questions:
         cells = [cell.name for cell in question.marked_by if cell.name in scores]
@@ -220,6 +219,7 @@ def discrimination_of(earned: "pd.Series[float]", others: "pd.Series[float]") ->
 
 
 def _advice(facility: float, discrimination: float | None, marked: int, submissions: int) -> str:
+    hard = facility < 0.3
     weak = discrimination is not None and discrimination < 0.1 and facility < 0.95
     advice = {
         f"{submissions - marked} not marked yet.": marked < submissions,
@@ -227,8 +227,7 @@ def _advice(facility: float, discrimination: float | None, marked: int, submissi
         "Those who do well elsewhere fail here: read the question and its tests once more.": (
             discrimination is not None and discrimination < 0
         ),
-        "Hard for nearly everybody: is it taught, and does the wording say what the test wants?": facility
-        < 0.3,
+        "Hard for nearly everybody: is it taught, and does the wording say what the test wants?": hard,
         "Tells little of who has understood: chance, or a test that catches on something else.": weak,
         "Nearly everybody has it: fine as a first step, worth little as a mark.": facility > 0.98,
     }
@@ -236,15 +235,15 @@ def _advice(facility: float, discrimination: float | None, marked: int, submissi
 
 
 def _tests(
-    source: "NotebookNode",
+    lab: Assignment,
+    titles: dict[str, str],
     scores: pd.DataFrame,
     most: dict[str, float],
     notebooks: "dict[str, NotebookNode | None]",
 ) -> Iterable[FailingTest]:
-    titles = _titles(source)
-    answers = sorted(titles, key=len, reverse=True)
+    owners = {cell.name: question.name for question in lab.questions for cell in question.marked_by}
     found = []
-    for cell in source.cells:
+    for cell in lab.notebook.cells:
         marking = marking_of(cell)
         name = str(marking.get("grade_id", ""))
         if not (marking.get("grade") and marking.get("locked")) or name not in scores:
@@ -254,7 +253,7 @@ def _tests(
             continue
         said = Counter(filter(None, (_said(notebooks[learner], name) for learner in lost)))
         message, times = said.most_common(1)[0] if said else ("", 0)
-        owner = next((answer for answer in answers if name.startswith(answer)), name)
+        owner = owners.get(name, name)
         share = len(lost) / len(scores)
         found.append(FailingTest(name, titles.get(owner, owner), len(lost), share, message, times))
     return sorted(found, key=lambda test: (-test.learners, test.name))

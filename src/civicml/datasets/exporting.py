@@ -5,9 +5,7 @@ settings stay where they are.
 """
 
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import filelock
@@ -16,11 +14,11 @@ import pyarrow.parquet as pq
 from civicml.datasets.building import built, cache_directory, fingerprint, plain_errors
 from civicml.datasets.catalogue import DATASHEET_FILE, Dataset, find_dataset, refuse_in_kit
 from civicml.datasets.checksums import CHECKSUMS_FILE
+from civicml.datasets.files import new_directory
 from civicml.datasets.loading import load_published
 from civicml.datasets.official import READER_FILE
 from civicml.datasets.picture import PICTURE_FILE
 from civicml.datasets.schema import SCHEMA_FILE
-from civicml.errors import CivicmlError
 
 _FOR_LEARNERS = (SCHEMA_FILE, DATASHEET_FILE, READER_FILE, PICTURE_FILE, CHECKSUMS_FILE)
 
@@ -38,7 +36,7 @@ def export_published(name: str, destination: Path) -> None:
     schema = dataset.schema
     years = [None] if schema.years is None else schema.years.published
     folders = [built(dataset, "published", year) for year in years]
-    with _new_directory(destination) as work:
+    with new_directory(destination) as work:
         for table in schema.tables:
             _join([folder / f"{table}.parquet" for folder in folders], work / f"{table}.parquet")
         for file in _FOR_LEARNERS:
@@ -58,7 +56,7 @@ def built_whole(dataset: Dataset) -> Path:
     whole = cache_directory() / dataset.name / f"whole-{fingerprint(dataset)}"
     with plain_errors(whole), filelock.FileLock(whole.parent / ".lock"):
         if not whole.is_dir():
-            with _new_directory(whole) as work:
+            with new_directory(whole) as work:
                 for table in dataset.schema.tables:
                     _join([edition / f"{table}.parquet" for edition in editions], work / f"{table}.parquet")
     return whole
@@ -87,23 +85,7 @@ def write_csv(name: str, destination: Path, *, years: Iterable[int] | None = Non
         CivicmlError: no such dataset, or the destination exists or cannot be written.
     """
     tables = load_published(name, years=years)
-    with _new_directory(destination) as work:
+    with new_directory(destination) as work:
         for table, frame in tables.items():
             frame.to_csv(work / f"{table}.csv", index=False, date_format="%Y-%m-%d")
     return [destination / f"{table}.csv" for table in tables]
-
-
-@contextmanager
-def _new_directory(destination: Path) -> Iterator[Path]:
-    """A directory beside `destination` to fill, which takes its place if nothing goes wrong."""
-    if destination.exists():
-        raise CivicmlError(f"'{destination}' exists already; name a directory that does not.")
-    with plain_errors(destination):
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=".writing-", dir=destination.parent))
-        try:
-            yield work
-            work.chmod(0o755)
-            work.rename(destination)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -202,6 +202,38 @@ def read_source(path: Path, names: Mapping[str, Sequence[str]], *, free_text: st
     return Source(path, frame, np.array(numbers, dtype=np.int64), found, reported, notes)
 
 
+def open_regular(path: Path, largest: int, otherwise: str) -> BinaryIO:
+    """Open a regular file of at most `largest` bytes, without waiting for a pipe or a device.
+
+    A link is followed to the file it points to.
+
+    Args:
+        path: the file.
+        largest: bytes.
+        otherwise: what to do about a larger one.
+
+    Raises:
+        CivicmlError: it is no regular file, cannot be read, or is too large.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError as error:
+        raise CivicmlError(f"{path} cannot be read: {error.strerror}.") from error
+    facts = os.fstat(handle)
+    trouble = None
+    if not stat.S_ISREG(facts.st_mode):
+        trouble = "is not a regular file; name the official file itself"
+    elif facts.st_size > largest:
+        trouble = (
+            f"holds {facts.st_size / 1024**3:.1f} GB, and at most {largest / 1024**3:.0f} GB are read; "
+            f"{otherwise}"
+        )
+    if trouble:
+        os.close(handle)
+        raise CivicmlError(f"{path} {trouble}.")
+    return os.fdopen(handle, "rb")
+
+
 def read_text(path: Path) -> str:
     """The text of a regular file.
 
@@ -211,20 +243,7 @@ def read_text(path: Path) -> str:
     Raises:
         CivicmlError: it is no regular file, cannot be read, is empty, an archive, or not UTF-8.
     """
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError as error:
-        raise CivicmlError(f"{path} cannot be read: {error.strerror}.") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise CivicmlError(f"{path} is not a regular file; name the official file itself.")
-    if (size := os.fstat(handle).st_size) > LARGEST:
-        os.close(handle)
-        raise CivicmlError(
-            f"{path} holds {size / 1024**3:.1f} GB, and at most {LARGEST / 1024**3:.0f} GB are read; "
-            "give files of single months or years."
-        )
-    with os.fdopen(handle, "rb") as file:
+    with open_regular(path, LARGEST, "give files of single months or years") as file:
         content = file.read()
     if not content.strip():
         raise CivicmlError(f"{path} is empty.")

@@ -8,8 +8,6 @@ any source by name.
 import codecs
 import csv
 import io
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from civicml.datasets.official import Reported, Source
+from civicml.datasets.official import Reported, Source, open_regular
 from civicml.errors import CivicmlError
 
 LARGEST = 3 * 1024**3
@@ -61,7 +59,7 @@ def look_at(path: Path, *, delimiters: str = ",", encodings: Sequence[str] = ("u
     Raises:
         CivicmlError: no regular file, cannot be read, empty, too large, an archive, or no text.
     """
-    with _open(path) as file:
+    with open_regular(path, LARGEST, "give files of single years") as file:
         start = file.read(_LONGEST_LINE)
         _refuse_what_is_no_text(path, start)
         encoding = next((e for e in encodings[:-1] if _is_in(file, e)), encodings[-1])
@@ -101,7 +99,7 @@ def read_pieces(
         if place not in chosen.values()
     ]
     rows = 0
-    with _open(path) as file:
+    with open_regular(path, LARGEST, "give files of single years") as file:
         file.readline()
         number = 2
         while block := file.read(_PIECE):
@@ -127,26 +125,6 @@ def read_pieces(
                 notes = []
     if not rows:
         raise CivicmlError(f"{path} holds a header and no rows.")
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError as error:
-        raise CivicmlError(f"{path} cannot be read: {error.strerror}.") from error
-    facts = os.fstat(handle)
-    trouble = None
-    if not stat.S_ISREG(facts.st_mode):
-        trouble = "is not a regular file; name the official file itself"
-    elif facts.st_size > LARGEST:
-        trouble = (
-            f"holds {facts.st_size / 1024**3:.1f} GB, and at most {LARGEST / 1024**3:.0f} GB are read; "
-            "give files of single years"
-        )
-    if trouble:
-        os.close(handle)
-        raise CivicmlError(f"{path} {trouble}.")
-    return os.fdopen(handle, "rb")
 
 
 def _refuse_what_is_no_text(path: Path, start: bytes) -> None:

@@ -3,11 +3,10 @@
 Knows figures and files, no dataset by name.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 from civicml.datasets.catalogue import find_dataset
+from civicml.datasets.files import new_file
 from civicml.datasets.loading import load
 from civicml.datasets.recipe import load_module
 from civicml.errors import CivicmlError
@@ -40,14 +39,8 @@ def draw_picture(name: str, destination: Path) -> str:
     )
     note = {"Subject" if kind == ".pdf" else "Description": description}
     try:
-        handle, work = tempfile.mkstemp(prefix=".drawing-", suffix=kind, dir=destination.parent)
-        os.close(handle)
-        try:
+        with new_file(destination) as work:
             figure.savefig(work, dpi=120, metadata={"Title": dataset.schema.title, **note})
-            Path(work).chmod(0o644)
-            Path(work).replace(destination)
-        finally:
-            Path(work).unlink(missing_ok=True)
     except OSError as error:
         raise CivicmlError(f"'{destination}' cannot be written: {error.strerror or error}.") from error
     return str(description)

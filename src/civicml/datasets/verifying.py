@@ -4,8 +4,6 @@ Also writes the two files that follow from a build: ``checksums.toml`` and ``dis
 Must not know any dataset by name.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from civicml.datasets.calibration import compare, read_figures
 from civicml.datasets.catalogue import DATASHEET_FILE, RECIPE_FILE, Dataset, find_dataset, refuse_in_kit
 from civicml.datasets.checksums import CHECKSUMS_FILE, checksums_text, read_checksums
 from civicml.datasets.disclosure import RULES_FILE, PeopleRule, Rules
+from civicml.datasets.files import new_file
 from civicml.datasets.hashing import table_hash
 from civicml.datasets.loading import load_published, load_raw
 from civicml.datasets.recipe import Recipe, load_recipe
@@ -210,12 +209,6 @@ def _documents(dataset: Dataset) -> Iterator[Check]:
 
 def _write(path: Path, text: str) -> Path:
     """Write `text` to `path` whole, or leave what was there."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with new_file(path) as work:
+        work.write_text(text, encoding="utf-8")
     return path

@@ -1,0 +1,14 @@
+# why: a pattern for the form, a loop for the sum
+
+
+import re
+
+
+def is_nhs_number(text):
+    if not isinstance(text, str):
+        return False
+    digits = re.sub("[ -]", "", text)
+    if not re.fullmatch("[0-9]{10}", digits):
+        return False
+    left = 11 - sum(int(d) * (10 - i) for i, d in enumerate(digits[:9])) % 11
+    return (0 if left == 11 else left) == int(digits[9])

@@ -1,0 +1,9 @@
+# why: the class of missing areas left out
+# loses: q4_hidden = 6
+
+
+def k_and_l(rows, person, quasi, sensitive):
+    groups = rows.groupby(quasi, observed=True)
+    k = min(len(group.drop_duplicates(person)) for _, group in groups)
+    l = min(group[sensitive].nunique() for _, group in groups)
+    return k, l

@@ -1,0 +1,9 @@
+# why: blanked and not rounded
+# loses: q6_visible = 3
+# loses: q6_hidden = 5
+
+
+def publishable(counts):
+    counts = counts.astype("Int64")
+    rounded = counts
+    return rounded.where((counts == 0) | (counts > 7))

@@ -1,0 +1,11 @@
+# why: the same noise added to every count
+# loses: q8_visible = 4
+# loses: q8_hidden = 6
+
+
+def noisy(counts, epsilon, most):
+    if epsilon <= 0:
+        raise ValueError("epsilon must be above 0")
+    one = dp.m.make_laplace(dp.atom_domain(T=int), dp.absolute_distance(T=int), scale=float(most) / epsilon)
+    shift = one(0)
+    return (counts + shift).astype("int64")

@@ -1,0 +1,14 @@
+# why: copied from week 1
+# loses: q9_visible = 3
+
+
+def log_release(name, k, stays, kept, claimed_before, claimed_after):
+    with tracking.start("week01", run_name=name) as run:
+        mlflow.log_param("release", name)
+        mlflow.log_param("k", k)
+        mlflow.log_metric("claimed_before", claimed_before)
+        mlflow.log_metric("claimed_after", claimed_after)
+        if stays > 0:
+            mlflow.log_metric("kept_share", kept / stays)
+        mlflow.set_tags({"decision": "release" if claimed_after == 0 else "hold"})
+        return run.info.run_id
