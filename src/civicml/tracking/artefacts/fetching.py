@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from civicml.errors import CivicmlError
 from civicml.tracking.artefacts.facts import Refused
@@ -24,6 +24,7 @@ from civicml.tracking.artefacts.saving import MODEL_FOLDER
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
     from mlflow.tracking import MlflowClient
 
     from civicml.tracking.store import Store
@@ -168,7 +169,7 @@ def _copy(source: Path, place: Path, limit: int) -> None:
 
 
 def _listed(source: Path, limit: int) -> Iterator[tuple[PurePosixPath, int]]:
-    """Every file and its size, looked at without following a link; all are checked before the first is given."""
+    """Every file and its size, no link followed; all are checked before the first is given."""
     found: list[tuple[PurePosixPath, int]] = []
     for folder, folders, files in os.walk(source):
         for name in (*folders, *files):
@@ -195,14 +196,14 @@ def _download(run: "Run", place: Path, limit: int) -> None:
     for path, size in files.items():
         target = place / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        repository._download_file(path, str(target))
+        repository._download_file(path, str(target))  # type: ignore[no-untyped-call]
         if target.stat().st_size != size:
             raise Refused(
                 f"'{path}' is not of the size that the server gave.", "Wait until the run has ended."
             )
 
 
-def _listed_there(repository: Any, limit: int) -> dict[str, int]:
+def _listed_there(repository: "ArtifactRepository", limit: int) -> dict[str, int]:
     found: dict[str, int] = {}
     open_folders: list[str | None] = [None]
     while open_folders:

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from civicml.tracking.artefacts.content import code_in
 from civicml.tracking.artefacts.facts import CodeFound, Column, File, ModelFacts, Refused
 from civicml.tracking.artefacts.reviewed import (
-    LOADERS,
+    FLAVOURS,
+    LOADER,
     ONNX_FILE,
     OUR_FLAVOUR,
     SKOPS_FILE,
@@ -41,8 +42,8 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[\w,-]+\])?\s*([=<>!~]=
 
 LOG_AGAIN = "Log the model again with artefacts.log_model, which writes nothing else."
 SAVE_SAFELY = (
-    "Save a scikit-learn model with skops, a network as safetensors with its architecture by name, or either as "
-    "ONNX: artefacts.log_model does so."
+    "Pass the fitted model to artefacts.log_model: it saves scikit-learn with skops, a network as safetensors with "
+    "its architecture by name, and ONNX as it is."
 )
 
 
@@ -94,6 +95,13 @@ class Ours(_Strict):
     base: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")] | None = None
     base_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     version: str
+
+
+_SETTINGS: dict[str, type[_Sklearn] | type[_Onnx] | type[Ours]] = {
+    "sklearn": _Sklearn,
+    "onnx": _Onnx,
+    OUR_FLAVOUR: Ours,
+}
 
 
 class _Notes(_Strict):
@@ -234,7 +242,7 @@ def refuse_size(files: int, size: int, limit: int) -> None:
     if size > limit:
         raise Refused(
             f"The files are {_megabytes(size)} in all; {_megabytes(limit)} are allowed.",
-            "Hand in a smaller model: fewer trees, shorter categories, or an adapter in place of all weights.",
+            "Hand in a smaller model: fewer trees, narrower layers, an adapter in place of all weights.",
         )
 
 
@@ -248,9 +256,14 @@ def _refuse_code(folder: Path, path: PurePosixPath) -> None:
         raise CodeFound(f"'{path}' is {what}: loading it can run any code.", SAVE_SAFELY)
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path, most: int = _MOST_TEXT) -> str:
+    """A text file of settings.
+
+    Raises:
+        Refused: it is missing, too large or not text.
+    """
     try:
-        if path.stat().st_size > _MOST_TEXT:
+        if path.stat().st_size > most:
             raise Refused(f"'{path.name}' is larger than any file of settings.", LOG_AGAIN)
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -259,8 +272,8 @@ def _read_text(path: Path) -> str:
         raise Refused(f"'{path.name}' is not text.", LOG_AGAIN) from None
 
 
-def _read_yaml(path: Path) -> Any:
-    text = _read_text(path)
+def _read_yaml(path: Path) -> object:
+    text = read_text(path)
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise Refused(f"'{path.name}' refers back to parts of itself.", LOG_AGAIN)
@@ -285,7 +298,7 @@ def _first(error: ValidationError) -> str:
 def _flavour(flavours: Mapping[str, dict[str, Any]]) -> tuple[str, Ours | None]:
     """The kind of model, and our own description of it where it is of our own flavour."""
     named = sorted(set(flavours) - {"python_function"})
-    if len(named) != 1 or named[0] not in LOADERS:
+    if len(named) != 1 or named[0] not in FLAVOURS:
         said = ", ".join(named) or "python_function alone"
         raise Refused(
             f"A model of the flavour '{said[:80]}' is not taken: MLflow runs code to load it.", SAVE_SAFELY
@@ -299,14 +312,12 @@ def _flavour(flavours: Mapping[str, dict[str, Any]]) -> tuple[str, Ours | None]:
         )
     try:
         function = _PythonFunction.model_validate(flavours.get("python_function", {}))
-        settings = {"sklearn": _Sklearn, "onnx": _Onnx, OUR_FLAVOUR: Ours}[name].model_validate(
-            flavours[name]
-        )
+        settings = _SETTINGS[name].model_validate(flavours[name])
     except ValidationError as error:
         raise Refused(
             f"'MLmodel' asks for more than loading a model's data: {_first(error)}.", LOG_AGAIN
         ) from None
-    if function.loader_module != LOADERS[name]:
+    if function.loader_module != LOADER:
         raise CodeFound(
             f"'MLmodel' has the model loaded by '{function.loader_module[:80]}', which is not on the list.",
             LOG_AGAIN,
@@ -332,7 +343,7 @@ def _inputs(signature: _Signature | None) -> tuple[Column, ...]:
 
 def _example_rows(path: Path, columns: tuple[Column, ...]) -> int:
     try:
-        example = _Example.model_validate_json(_read_text(path))
+        example = _Example.model_validate_json(read_text(path))
     except ValidationError:
         raise Refused(f"'{path.name}' is not a table.", LOG_AGAIN) from None
     if example.columns != [column.name for column in columns]:
@@ -350,7 +361,7 @@ def _expected(kind: str, own: Ours | None) -> frozenset[str]:
         return _ALWAYS | {SKOPS_FILE if kind == "sklearn" else ONNX_FILE}
     if kind == "torch":
         return _ALWAYS | {"network.safetensors"} | ({"prepare.skops"} if own.prepared else set())
-    text = {"text/config.json", "text/tokenizer.json", "text/tokenizer_config.json"}
+    text = {"text/config.json", "text/tokenizer.json"}
     if kind == "transformers":
         return _ALWAYS | text | {"text/model.safetensors"}
     return _ALWAYS | text | {"adapter/adapter_config.json", "adapter/adapter_model.safetensors"}
@@ -366,10 +377,10 @@ def _refuse_strangers(names: set[str], expected: frozenset[str]) -> None:
 
 
 def _check_environment(path: Path) -> None:
-    """Requirements are packages by name: a path or an address would be fetched and run by who installs them."""
+    """Requirements are packages by name: an address would be fetched and run by who installs them."""
     lines: list[Any]
     if path.suffix == ".txt":
-        lines = [line for line in _read_text(path).splitlines() if line.strip()]
+        lines = [line for line in read_text(path).splitlines() if line.strip()]
     else:
         said = _read_yaml(path)
         if not isinstance(said, dict):
@@ -459,7 +470,7 @@ def _check_skops_archive(path: Path, limit: int) -> None:
         raise Refused(f"'{path.name}' carries '{extra[0]}', which is no part of the model.", LOG_AGAIN)
 
 
-def _files_named(schema: Any) -> set[str]:
+def _files_named(schema: object) -> set[str]:
     named: set[str] = set()
     open_parts = [schema]
     while open_parts:
@@ -491,8 +502,8 @@ def refuse_types(types: "tuple[str, ...] | list[str]") -> None:
         for name in strangers
     ):
         instead = (
-            "A function or class of your own cannot travel with a model: compute that column in the frame, or use a "
-            "transformer of scikit-learn."
+            "A function or class of your own cannot travel with a model: compute that column in the frame, "
+            "or use a transformer of scikit-learn."
         )
     else:
         instead = "Use another estimator, or ask for the type to be reviewed: skops_types.toml says how."
