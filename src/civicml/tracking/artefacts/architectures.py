@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from civicml.errors import CivicmlError
-from civicml.tracking.artefacts.facts import Refused
+from civicml.tracking.artefacts.refusing import Refused
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from civicml.errors import CivicmlError
 from civicml.tracking.artefacts.architectures import sized
-from civicml.tracking.artefacts.facts import CodeFound, Refused
-from civicml.tracking.artefacts.inspecting import LOG_AGAIN, Ours, read_text
+from civicml.tracking.artefacts.mlmodel import Ours
+from civicml.tracking.artefacts.refusing import LOG_AGAIN, CodeFound, Refused, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def parts_in(model: Path, own: Ours) -> tuple[str, ...]:
     model_type = check_config(model / "text" / "config.json")
     if own.architecture != model_type or own.column is None or own.longest is None:
         raise Refused("'MLmodel' and the model's configuration do not agree.", LOG_AGAIN)
-    _read_json(model / "text" / "tokenizer.json")
+    read_json(model / "text" / "tokenizer.json")
     if own.kind == "transformers":
         check_tensors(model / "text" / "model.safetensors")
         return (MODEL_TYPES[model_type],)
@@ -108,7 +108,7 @@ def check_config(path: Path) -> str:
     Raises:
         Refused: another type of model, or a setting that fetches code.
     """
-    config = _read_json(path)
+    config = read_json(path)
     for name in config:
         if _RUNS_CODE.fullmatch(name) and config[name] is not None:
             raise CodeFound(
@@ -141,7 +141,7 @@ def check_lora(path: Path) -> Mapping[str, Any]:
     Raises:
         Refused: another method, or a setting that is not supported.
     """
-    config = _read_json(path)
+    config = read_json(path)
     for name in _LORA_CODE:
         if config.get(name):
             raise CodeFound(
@@ -160,16 +160,6 @@ def check_lora(path: Path) -> Mapping[str, Any]:
             "The adapter has no rank 'r' or no 'lora_alpha'.", "Save it again with peft's save_pretrained."
         )
     return config
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(read_text(path, _MOST_HEADER))
-    except (ValueError, RecursionError):
-        raise Refused(f"'{path.name}' is not JSON that can be read.", LOG_AGAIN) from None
-    if not isinstance(found, dict):
-        raise Refused(f"'{path.name}' is not a set of settings.", LOG_AGAIN)
-    return found
 
 
 def open_network(model: Path, own: Ours) -> "Callable[[pd.DataFrame], Any]":
@@ -238,7 +228,7 @@ def open_text(model: Path, own: Ours) -> "Callable[[pd.DataFrame], Any]":
 def _empty_text_model(path: Path) -> Any:
     import transformers
 
-    said = _read_json(path)
+    said = read_json(path)
     kind = getattr(transformers, MODEL_TYPES[check_config(path)])
     known = set(kind.config_class().to_dict()) | {"id2label", "label2id", "problem_type"}
     kept = {

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from civicml.errors import CivicmlError
-from civicml.tracking.artefacts.facts import CodeFound, Column, Refused
-from civicml.tracking.artefacts.inspecting import LOG_AGAIN
+from civicml.tracking.artefacts.facts import Column
+from civicml.tracking.artefacts.refusing import LOG_AGAIN, CodeFound, Refused
 from civicml.tracking.artefacts.reviewed import ONNX_DOMAINS
 
 if TYPE_CHECKING:
@@ -76,7 +76,12 @@ def _nodes(graph: Any, depth: int) -> Iterator[Any]:
     for node in graph.node:
         yield node
         for attribute in node.attribute:
-            _refuse_external([attribute.t, *attribute.tensors])
+            sparse = [
+                part
+                for one in (attribute.sparse_tensor, *attribute.sparse_tensors)
+                for part in (one.values, one.indices)
+            ]
+            _refuse_external([attribute.t, *attribute.tensors, *sparse])
             for inner in [attribute.g, *attribute.graphs]:
                 if inner.node or inner.initializer:
                     yield from _nodes(inner, depth + 1)

@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from civicml.errors import CivicmlError
-from civicml.tracking.artefacts.facts import ModelFacts, Refused
-from civicml.tracking.artefacts.inspecting import inspect, our_flavour
+from civicml.tracking.artefacts.facts import ModelFacts
+from civicml.tracking.artefacts.inspecting import inspect
+from civicml.tracking.artefacts.mlmodel import our_flavour
+from civicml.tracking.artefacts.refusing import Refused
 from civicml.tracking.artefacts.reviewed import ONNX_FILE, SKOPS_FILE, skops_types
 
 if TYPE_CHECKING:

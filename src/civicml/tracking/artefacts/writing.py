@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from civicml.errors import CivicmlError
 from civicml.tracking.artefacts.architectures import sized
-from civicml.tracking.artefacts.facts import CodeFound, Column, Refused
+from civicml.tracking.artefacts.facts import Column
 from civicml.tracking.artefacts.handed import Adapter, Network, Text
-from civicml.tracking.artefacts.inspecting import SAVE_SAFELY, Ours, refuse_types
+from civicml.tracking.artefacts.mlmodel import Ours
+from civicml.tracking.artefacts.refusing import SAVE_SAFELY, CodeFound, Refused
 from civicml.tracking.artefacts.reviewed import LOADER, ONNX_FILE, OUR_FLAVOUR, SKOPS_FILE
+from civicml.tracking.artefacts.skops_files import refuse_types
 
 if TYPE_CHECKING:
     import pandas as pd
