@@ -14,8 +14,8 @@ _MOST_TEXT = 256 * 1024  # bytes of a file of settings: YAML is read slowly
 _MOST_JSON = 20 * 1024 * 1024  # bytes
 LOG_AGAIN = "Log the model again with artefacts.log_model, which writes nothing else."
 SAVE_SAFELY = (
-    "Pass the fitted model to artefacts.log_model: it saves scikit-learn with skops, a network as safetensors "
-    "and its architecture by name, and ONNX as it is."
+    "Pass the fitted model to artefacts.log_model: it saves scikit-learn with skops, a network "
+    "as safetensors and its architecture by name, and ONNX as it is."
 )
 
 

@@ -16,7 +16,7 @@ from civicml.tracking.artefacts.refusing import (
 from civicml.tracking.artefacts.reviewed import skops_types
 
 _MOST_SCHEMA = 32 * 1024 * 1024  # bytes of the description
-_MOST_DEPTH = 400
+_MOST_DEPTH = 200
 
 
 def skops_types_in(path: Path, limit: int = LARGEST_MODEL) -> tuple[str, ...]:
@@ -94,9 +94,8 @@ def _refuse_references(schema: object) -> None:
             return _hash("list", *(digest(inner, depth + 1) for inner in part))
         if not isinstance(part, dict):
             return _hash("value", repr(part).encode())
-        # Bytes are written to a new file each time.
-        left_out = "file" if part.get("__loader__") in ("BytesNode", "BytearrayNode") else None
-        names = [name for name in part if name != left_out]
+        # A part that occurs again is the same but for the numbers and files of what was made to write it.
+        names = [name for name in part if name not in ("__id__", "file")]
         found = _hash("dict", repr(names).encode(), *(digest(part[name], depth + 1) for name in names))
         number = part.get("__id__")
         if number and known.setdefault(number, found) != found:
