@@ -30,6 +30,7 @@ from civicml.tracking.artefacts.skops_files import skops_types_in
 
 _LEAST_EXAMPLES = 5
 _EXAMPLE = "input_example.json"
+_FROM_REGISTRY = "registered_model_meta"  # MLflow adds it to what it downloads from its registry
 _ALWAYS = frozenset({MLMODEL, _EXAMPLE, "serving_input_example.json", *ENVIRONMENT})
 
 
@@ -65,6 +66,8 @@ def inspect(folder: Path, limit: int = LARGEST_MODEL) -> ModelFacts:
     _refuse_strangers(names, _expected(said.kind, said.own))
     for name in ENVIRONMENT:
         check_environment(model / name)
+    if _FROM_REGISTRY in names:
+        read_text(model / _FROM_REGISTRY, most=1024)
     types = _types(said.kind, model, said.own, limit)
     files = tuple(_described_file(model, name) for name in sorted(names))
     return ModelFacts(
@@ -141,7 +144,7 @@ def _expected(kind: str, own: Ours | None) -> frozenset[str]:
 
 
 def _refuse_strangers(names: set[str], expected: frozenset[str]) -> None:
-    strangers = sorted(names - expected)
+    strangers = sorted(names - expected - {_FROM_REGISTRY})
     if strangers:
         raise Refused(f"'{strangers[0]}' does not belong to a model of this kind.", LOG_AGAIN)
     missing = sorted(expected - names)
