@@ -68,7 +68,9 @@ def read_answers(dossier: Path) -> dict[str, str]:
         with os.fdopen(handle, "rb") as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
-            raise CivicmlError(f"{FILE} is larger than {_MOST_BYTES // 1000} kB; an answer is a sentence or two.")
+            raise CivicmlError(
+                f"{FILE} is larger than {_MOST_BYTES // 1000} kB; an answer is a sentence or two."
+            )
         told = _Answers.model_validate(tomllib.loads(content.decode("utf-8-sig")))
     except OSError as error:
         raise CivicmlError(f"{FILE} cannot be opened: {error.strerror or error}.") from error

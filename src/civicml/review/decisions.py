@@ -23,7 +23,7 @@ from civicml.review.answers import FILE, unanswered
 from civicml.review.evidence import Review
 from civicml.review.findings import Finding, by_severity
 from civicml.review.keeping import as_facts, caught_up, evidence, publish, record_path
-from civicml.review.record import Entry, Record, read, writing
+from civicml.review.record import Entry, read, writing
 from civicml.review.story import Story, Verdict, story
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Reasons:
     despite: str = ""
 
 
-def decide(
+def decide(  # noqa: PLR0917 - who decides what, and why
     cohort: Path,
     model: str,
     version: str,
@@ -154,12 +154,14 @@ def roll_back(
         if not withdraw:
             if len(tale.accepted) < 2:
                 raise CivicmlError(
-                    f"Version {tale.in_use} of '{model}' is the only one that was accepted. --withdraw takes it out "
-                    "of use and puts nothing in its place; then the rule of thumb of the monitoring plan holds."
+                    f"Version {tale.in_use} of '{model}' is the only one that was accepted. --withdraw takes "
+                    "it out of use and puts nothing in its place; then the rule of thumb of the monitoring "
+                    "plan holds."
                 )
             facts["to"] = tale.accepted[-2]
             back = registry.find_version(client, model, facts["to"])
             _refuse_interest(cohort, decider, back.authors, f"version {facts['to']}, which would come back")
+            _refuse_changed(client, tale, back)
         entry = book.append("withdraw" if withdraw else "rollback", facts, now)
         publish(client, cohort, book, model)
         return entry
@@ -217,27 +219,46 @@ def _review_of(client: "MlflowClient", tale: Story, found: registry.Version) -> 
         raise CivicmlError(f"There is no review of version {found.version} of '{found.model}'. {again}")
     if found.run_id != entry.facts["run_id"]:
         raise CivicmlError(
-            f"Version {found.version} of '{found.model}' comes from another run than the one that was reviewed. {again}"
+            f"Version {found.version} of '{found.model}' comes from another run than the one that was "
+            f"reviewed. {again}"
         )
-    if entry.facts["contents"]:
-        with registry.fetched(client, found) as folder:
-            if registry.contents(client, found, folder) != entry.facts["contents"]:
-                raise CivicmlError(
-                    f"The run of version {found.version} of '{found.model}' was changed after it was reviewed on "
-                    f"{registry.day(entry.when)}. {again}"
-                )
+    if not _is_still(client, found, entry):
+        raise CivicmlError(
+            f"The run of version {found.version} of '{found.model}' was changed after it was reviewed on "
+            f"{registry.day(entry.when)}. {again}"
+        )
     return entry
+
+
+def _refuse_changed(client: "MlflowClient", tale: Story, back: registry.Version) -> None:
+    accepted = next(e for e in reversed(tale.verdicts) if e.facts["version"] == back.version)
+    if back.run_id != accepted.facts["run_id"] or not _is_still(client, back, accepted):
+        raise CivicmlError(
+            f"Version {back.version} of '{back.model}' is not what was accepted on "
+            f"{registry.day(accepted.when)}: its run was changed since. --withdraw takes the version in use out "
+            "of use and puts nothing in its place."
+        )
+
+
+def _is_still(client: "MlflowClient", found: registry.Version, entry: Entry) -> bool:
+    """Whether a version consists of what the entry was about; a model that was not opened has no such hash."""
+    if not entry.facts["contents"]:
+        return True
+    with registry.fetched(found) as folder:
+        return registry.contents(client, found, folder) == str(entry.facts["contents"])
 
 
 def _refuse_to_accept(review: Review, lacking: Sequence[Finding], reasons: Reasons) -> None:
     if review.refused:
         raise CivicmlError(f"A model that could not be opened cannot be accepted. {review.refused}")
     if reasons.asks:
-        raise CivicmlError("--ask is for what a next version must answer: return this one, or accept it without.")
+        raise CivicmlError(
+            "--ask is for what a next version must answer: return this one, or accept it without."
+        )
     if lacking:
         raise CivicmlError(
-            f"{len(lacking)} of the findings that the version before was sent back with have no answer in {FILE}: "
-            f"{', '.join(finding.code for finding in lacking)}. Return it again."
+            f"{len(lacking)} of the findings that the version before was sent back with have no answer in "
+            f"{FILE}: {', '.join(finding.code for finding in lacking)}. Return it again."
         )
     missing = [part.title for part in review.parts if part.state == "not_done"]
     critical = [finding.code for finding in review.findings if finding.severity == "critical"]
@@ -245,8 +266,8 @@ def _refuse_to_accept(review: Review, lacking: Sequence[Finding], reasons: Reaso
         open_ = [f"critical: {', '.join(critical)}"] if critical else []
         open_ += [f"not done: {', '.join(missing)}"] if missing else []
         raise CivicmlError(
-            f"This version cannot be accepted as it is ({'; '.join(open_)}). Return it, or give a reason that goes "
-            "on the record with --despite."
+            f"This version cannot be accepted as it is ({'; '.join(open_)}). Return it, or give a reason "
+            "that goes on the record with --despite."
         )
     if reasons.despite and not (critical or missing):
         raise CivicmlError("Nothing critical is open, so there is nothing to accept it in spite of.")
@@ -257,17 +278,24 @@ def _refuse_to_send_back(tale: Story, review: Review, verdict: Verdict, reasons:
         raise CivicmlError("--despite is for accepting a version although something critical is open.")
     if review.version == tale.in_use:
         raise CivicmlError(
-            f"Version {review.version} is in use. Take it out of use first: 'civicml decide {tale.model} --rollback', "
-            "or --withdraw."
+            f"Version {review.version} is in use. Take it out of use first: 'civicml decide {tale.model} "
+            "--rollback', or --withdraw."
         )
     if verdict == "return" and not review.findings and not reasons.asks:
-        raise CivicmlError("There is no finding to return it with. Say with --ask what the next version must answer.")
+        raise CivicmlError(
+            "There is no finding to return it with. Say with --ask what the next version must answer."
+        )
 
 
 def _own_findings(reasons: Reasons) -> Iterator[Finding]:
     for number, text in enumerate(reasons.asks, start=1):
         yield Finding(
-            f"reviewer:{number}", "major", "learner", "paperwork", text.strip(), "Answer the reviewer, or change it."
+            f"reviewer:{number}",
+            "major",
+            "learner",
+            "paperwork",
+            text.strip(),
+            "Answer the reviewer, or change it.",
         )
 
 
@@ -280,7 +308,9 @@ def _check_texts(decider: Decider, reasons: Reasons) -> None:
     texts += [("--despite", reasons.despite)] if reasons.despite else []
     for option, text in texts:
         if len(re.findall(r"\w+", text)) < FEWEST_WORDS:
-            raise CivicmlError(f"{option} must be a sentence that its reader can follow in a year; found '{text}'.")
+            raise CivicmlError(
+                f"{option} must be a sentence that its reader can follow in a year; found '{text}'."
+            )
         if len(text) > _LONGEST_TEXT or unprintable(text):
             raise CivicmlError(f"{option} must be readable text of up to {_LONGEST_TEXT:,} characters.")
 
@@ -325,10 +355,3 @@ def _names(person: Learner) -> set[str]:
 
 def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def open_rounds(book: Record | Sequence[Entry]) -> dict[str, Story]:
-    """Each model that anything is recorded of, with its story."""
-    entries = book.entries if isinstance(book, Record) else book
-    models = dict.fromkeys(str(entry.facts["model"]) for entry in entries)
-    return {model: story(model, entries) for model in models}

@@ -56,7 +56,7 @@ def consists_of(cohort: Path, model: str, version: str) -> str:
     """
     with registry.registry(cohort) as client:
         found = registry.find_version(client, model, version)
-        with registry.fetched(client, found) as folder:
+        with registry.fetched(found) as folder:
             return registry.contents(client, found, folder)
 
 
@@ -81,8 +81,8 @@ def attach(cohort: Path, review: Review, *, reviewed: str = "", now: datetime | 
         holds, answers, review = _held_against(client, version, tale, review)
         if version.run_id != review.run_id or (reviewed and holds and holds != reviewed):
             raise CivicmlError(
-                f"Version {review.version} of '{review.model}' changed while it was reviewed, so this review is "
-                "of something that is no more. Review it again."
+                f"Version {review.version} of '{review.model}' changed while it was reviewed, so this review "
+                "is of something that is no more. Review it again."
             )
         text = review.to_json()
         sha256 = hashlib.sha256(text.encode()).hexdigest()
@@ -116,13 +116,18 @@ def _held_against(
     """What the version consists of, its answers, and the review with what they leave open."""
     if review.refused:
         return "", {}, review
-    with registry.fetched(client, version) as folder:
+    with registry.fetched(version) as folder:
         holds = registry.contents(client, version, folder)
         try:
             answers = read_answers(folder / "dossier")
         except CivicmlError as error:
             broken = Finding(
-                "answers", "major", "learner", "paperwork", str(error), f"Put {FILE} right and keep it in the dossier."
+                "answers",
+                "major",
+                "learner",
+                "paperwork",
+                str(error),
+                f"Put {FILE} right and keep it in the dossier.",
             )
             return holds, {}, _with(review, [broken])
     lacking = unanswered(tale.to_answer, answers)
@@ -204,9 +209,9 @@ def caught_up(client: "MlflowClient", cohort: Path, book: Record, model: str) ->
     tale = story(registry.valid_name(model), book.entries)
     if lost := registry.missing_lines(client, tale):
         raise CivicmlError(
-            f"The registry names {lost[0][:40]}… of the record, which '{book.path}' does not have: lines were "
-            f"taken off its end, or somebody wrote the tag {registry.RECORD_TAG}. Put back the record from your "
-            "backup, or take off the tag if it is false."
+            f"The registry names {lost[0][:40]}… of the record, which '{book.path}' does not have: lines "
+            f"were taken off its end, or somebody wrote the tag {registry.RECORD_TAG}. Put back the record "
+            "from your backup, or take off the tag if it is false."
         )
     if tale.not_shown:
         return publish(client, cohort, book, model)
@@ -233,8 +238,8 @@ def publish(client: "MlflowClient", cohort: Path, book: Record, model: str) -> S
         registry.show(client, tale)
     except CivicmlError as error:
         raise CivicmlError(
-            f"It is recorded, and the registry does not show it yet: {error} 'civicml decisions {model} --go-on' "
-            "goes on with it."
+            f"It is recorded, and the registry does not show it yet: {error} 'civicml decisions {model} "
+            "--go-on' goes on with it."
         ) from error
     book.append(SHOWN, {"model": model, "version": "", "entry": waiting[-1].number})
     return story(model, book.entries)
@@ -253,7 +258,8 @@ def _beside_the_version(client: "MlflowClient", cohort: Path, tale: Story, entry
             mine = [finding for finding in findings_of(facts) if finding.owner == "learner"]
             files[FILE] = to_fill_in(mine, _which(facts))
     for name, content in files.items():
-        client.log_text(facts["run_id"], content, f"{registry.REVIEW_FOLDER}/round-{facts['round']}/{name}")
+        place = f"{registry.REVIEW_FOLDER}/round-{facts['round']}/{name}"
+        registry.put_beside(client, facts["run_id"], place, content)
 
 
 def _letter(entry: Entry) -> str:
@@ -263,8 +269,8 @@ def _letter(entry: Entry) -> str:
     lines += [f"{registry.telling(entry)}", ""]
     if entry.kind != "accept" and facts["findings"]:
         lines += [
-            f"Your next version answers each finding below that is yours: fill in the `{FILE}` beside this file, "
-            "keep it in your dossier, log and register again. The page `review.html` has the evidence.",
+            f"Your next version answers each finding below that is yours: fill in the `{FILE}` beside this "
+            "file, keep it in your dossier, log and register again. The page `review.html` has the evidence.",
         ]
     for finding in findings_of(facts):
         lines += [

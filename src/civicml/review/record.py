@@ -118,10 +118,8 @@ def read(path: Path) -> tuple[Entry, ...]:
     entries: list[Entry] = []
     for line in lines:
         entries.append(_verified(path, entries, line))
-    try:
+    with suppress(CivicmlError):  # the beginning of a line whose writer was killed
         entries.append(_verified(path, entries, rest))
-    except CivicmlError:
-        pass  # the beginning of a line whose writer was killed
     return tuple(entries)
 
 
@@ -130,7 +128,7 @@ def _verified(path: Path, before: list[Entry], line: bytes) -> Entry:
     try:
         facts = json.loads(line)
         if not isinstance(facts, dict) or set(facts) != _PARTS or not isinstance(facts["facts"], dict):
-            raise ValueError("not an entry")  # noqa: TRY301, TRY004 - all that is no entry is one case
+            raise ValueError("not an entry")  # noqa: TRY301 - all that is no entry is one case
         entry = Entry(**facts)
         right = entry.hash == _hash(entry) and entry.line.encode() == line + b"\n"
     except (ValueError, RecursionError):
@@ -138,14 +136,16 @@ def _verified(path: Path, before: list[Entry], line: bytes) -> Entry:
     if not right:
         raise CivicmlError(_broken(path, number, "was changed after it was written"))
     if entry.number != number or entry.before != (before[-1].hash if before else BEGINNING):
-        raise CivicmlError(_broken(path, number, "does not follow the line before: one is gone or was put in"))
+        raise CivicmlError(
+            _broken(path, number, "does not follow the line before: one is gone or was put in")
+        )
     return entry
 
 
 def _broken(path: Path, line: int, what: str) -> str:
     return (
-        f"The record '{path}' cannot be trusted: line {line} {what}. Nothing was decided; put back the copy of "
-        "your last backup, and find out who wrote to it."
+        f"The record '{path}' cannot be trusted: line {line} {what}. Nothing was decided; put back the copy "
+        "of your last backup, and find out who wrote to it."
     )
 
 

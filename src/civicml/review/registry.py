@@ -10,6 +10,8 @@ import logging
 import os
 import re
 import tempfile
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,8 @@ from typing import TYPE_CHECKING
 from civicml import tracking
 from civicml.errors import CivicmlError
 from civicml.review.record import Entry
-from civicml.review.story import REVIEWED, VERDICTS, Story
+from civicml.review.story import CORRECTED, REVIEWED, SHOWN, VERDICTS, Story
+from civicml.tracking.artefacts import fetch
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -32,10 +35,8 @@ RECORD_TAG = "civicml.record"
 REVIEW_FOLDER = "review"
 """Among a run's artefacts; what the department puts there, and nothing that is reviewed."""
 HEADING = "## The department's record"
-MOST_BYTES = 2_000_000_000
 _MOST_LETTERS = 5_000
 """Of a description, in MLflow's database."""
-_MOST_FILES = 2_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
@@ -64,6 +65,8 @@ def registry(cohort: Path) -> "Iterator[MlflowClient]":
         CivicmlError: it cannot be used; MLflow's own words are in the sentence.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.prepare_store(cohort / "tracking")
+    before = os.environ.get("CIVICML_COHORT")
+    os.environ["CIVICML_COHORT"] = str(cohort)  # whatever else looks for the store finds the same one
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
@@ -74,6 +77,11 @@ def registry(cohort: Path) -> "Iterator[MlflowClient]":
     except MlflowException as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CivicmlError(f"The registry at {uri} does not do this: {said}.") from error
+    finally:
+        if before is None:
+            os.environ.pop("CIVICML_COHORT", None)
+        else:
+            os.environ["CIVICML_COHORT"] = before
 
 
 def valid_name(model: str) -> str:
@@ -83,7 +91,9 @@ def valid_name(model: str) -> str:
         CivicmlError: it cannot.
     """
     if not _NAME.fullmatch(model):
-        raise CivicmlError(f"'{model}' is no model's name; it looks like 'capstone-health-missed-appointments'.")
+        raise CivicmlError(
+            f"'{model}' is no model's name; it looks like 'capstone-health-missed-appointments'."
+        )
     return model
 
 
@@ -104,7 +114,9 @@ def find_version(client: "MlflowClient", model: str, version: str) -> Version:
         there = f"it has {', '.join(map(str, known))}" if known else "there is no such model"
         raise CivicmlError(f"The registry has no version '{version}' of '{model}': {there}.") from None
     if not found.run_id:
-        raise CivicmlError(f"Version {version} of '{model}' comes from no run, so nothing can be held against it.")
+        raise CivicmlError(
+            f"Version {version} of '{model}' comes from no run, so nothing can be held against it."
+        )
     run = client.get_run(found.run_id)
     experiment = client.get_experiment(run.info.experiment_id)
     tags = run.data.tags
@@ -113,23 +125,22 @@ def find_version(client: "MlflowClient", model: str, version: str) -> Version:
 
 
 @contextmanager
-def fetched(client: "MlflowClient", version: Version, most_bytes: int = MOST_BYTES) -> Iterator[Path]:
-    """A copy of what the version's run holds, without what the department put there; gone after the block.
+def fetched(version: Version) -> Iterator[Path]:
+    """A copy of what the version's run holds; gone after the block. Inside a block of `registry`.
 
     Raises:
-        CivicmlError: it is too large, or has a file of a name that leads elsewhere.
+        Refused: it is too large, or has links or names that lead elsewhere.
     """
     with tempfile.TemporaryDirectory(prefix="civicml-") as name:
-        folder = Path(name)
-        for path in _files(client, version.run_id, most_bytes):
-            client.download_artifacts(version.run_id, path, str(folder))
-        yield folder
+        yield fetch(version.model, int(version.version), Path(name, "run")).folder
 
 
 def contents(client: "MlflowClient", version: Version, folder: Path) -> str:
     """What a version consists of, as one SHA-256: each file's content, and what its run recorded.
 
     Args:
+        client: of the registry.
+        version: which.
         folder: a copy of the run's artefacts; what is in its ``review`` does not count.
     """
     run = client.get_run(version.run_id)
@@ -141,7 +152,9 @@ def contents(client: "MlflowClient", version: Version, folder: Path) -> str:
         if inside.parts[0] == REVIEW_FOLDER:
             continue
         with path.open("rb") as file:
-            digest.update(f"{inside.as_posix()}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            digest.update(
+                f"{inside.as_posix()}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
+            )
     return digest.hexdigest()
 
 
@@ -155,27 +168,21 @@ def _recorded(run: "Run") -> dict[str, Mapping[str, object]]:
     return {"params": run.data.params, "metrics": run.data.metrics, "tags": ours}
 
 
-def _files(client: "MlflowClient", run_id: str, most_bytes: int) -> list[str]:
-    found: list[str] = []
-    size = 0
-    folders: list[str | None] = [None]
-    while folders:
-        for one in client.list_artifacts(run_id, folders.pop()):
-            path = PurePosixPath(one.path)
-            if path.is_absolute() or ".." in path.parts or "\\" in one.path:
-                raise CivicmlError(f"The run has a file whose name leads out of its folder: '{one.path}'.")
-            if path.parts[0] == REVIEW_FOLDER:
-                continue
-            if one.is_dir:
-                folders.append(one.path)
-                continue
-            found.append(one.path)
-            size += one.file_size or 0
-            if size > most_bytes or len(found) > _MOST_FILES:
-                raise CivicmlError(
-                    f"The run holds more than {_MOST_FILES:,} files or {most_bytes / 1e9:g} GB, and is not fetched."
-                )
-    return sorted(found)
+def put_beside(client: "MlflowClient", run_id: str, place: str, text: str) -> None:
+    """Write a text among a run's artefacts; one that was there before is replaced.
+
+    Raises:
+        CivicmlError: on its way there is a link, which a learner may have put there to have us write
+            somewhere else.
+    """
+    parts = urllib.parse.urlsplit(client.get_run(run_id).info.artifact_uri)
+    if parts.scheme in ("", "file"):
+        way = Path(urllib.request.url2pathname(parts.path))
+        for name in PurePosixPath(place).parts:
+            way /= name
+            if way.is_symlink():
+                raise CivicmlError(f"'{way}' is a link, so nothing is written there. Take it away.")
+    client.log_text(run_id, text, place)
 
 
 # --- what the registry shows of the record --------------------------------------------------------
@@ -191,7 +198,9 @@ def strayed(client: "MlflowClient", story: Story) -> dict[str, tuple[str, str]]:
     found = aliases(client, story.model)
     right = {ACCEPTED: story.in_use, RETURNED: story.returned}
     return {
-        alias: (found.get(alias, ""), version) for alias, version in right.items() if found.get(alias, "") != version
+        alias: (found.get(alias, ""), version)
+        for alias, version in right.items()
+        if found.get(alias, "") != version
     }
 
 
@@ -216,13 +225,24 @@ def show(client: "MlflowClient", story: Story) -> None:
             client.set_registered_model_alias(story.model, alias, version)
         elif not version and alias in found:
             client.delete_registered_model_alias(story.model, alias)
-    candidate = found.get(CANDIDATE, "")
-    if story.verdict(candidate) is not None and story.review(candidate) is None:
+    _show_candidate(client, story, found.get(CANDIDATE, ""))
+
+
+def _show_candidate(client: "MlflowClient", story: Story, candidate: str) -> None:
+    """The candidate is what waits for a decision. A learner may not set it on a cohort's server."""
+    waiting = [version for version in story.versions if story.review(version) is not None]
+    if candidate and (candidate in waiting or story.verdict(candidate) is None):
+        return
+    if waiting:
+        client.set_registered_model_alias(story.model, CANDIDATE, max(waiting, key=int))
+    elif candidate:
         client.delete_registered_model_alias(story.model, CANDIDATE)
 
 
 def _describe(client: "MlflowClient", story: Story, version: str) -> None:
-    told = [entry for entry in story.of(version) if entry.kind in (REVIEWED, *VERDICTS, "rollback", "withdraw")]
+    told = [
+        entry for entry in story.of(version) if entry.kind in (REVIEWED, *VERDICTS, "rollback", "withdraw")
+    ]
     if not told:
         return
     found = client.get_model_version(story.model, version)
@@ -242,7 +262,9 @@ def _describe(client: "MlflowClient", story: Story, version: str) -> None:
     description = _description(found.description or "", story, version, told)
     if description != found.description:
         client.update_model_version(story.model, version, description)
-    client.set_tag(found.run_id, "civicml.review", f"{story.model} version {version}: {story.state(version)}")
+    client.set_tag(
+        str(found.run_id), "civicml.review", f"{story.model} version {version}: {story.state(version)}"
+    )
 
 
 PAST = {
@@ -268,6 +290,7 @@ def telling(entry: Entry, version: str = "") -> str:
     """What one entry says, as Markdown in plain words.
 
     Args:
+        entry: of a review or a decision.
         version: whose story it is told in.
     """
     facts = entry.facts
@@ -282,11 +305,25 @@ def telling(entry: Entry, version: str = "") -> str:
     by = marked(signed(entry))
     if entry.kind == "rollback":
         what = "taken out of use" if version == facts["version"] else "in use again"
-        return f"{on}: {what}, rolled back from version {facts['version']} to {facts['to']} by {by}. {because}{dissent}"
+        way = f"from version {facts['version']} to {facts['to']}"
+        return f"{on}: {what}, rolled back {way} by {by}. {because}{dissent}"
     if entry.kind == "withdraw":
         return f"{on}: taken out of use by {by}; no version is in use. {because}{dissent}"
     despite = f" In spite of what is open: {marked(facts['despite'])}" if facts["despite"] else ""
     return f"{on}: {PAST[entry.kind].lower()} by {by}. {because}{despite}{dissent}"
+
+
+def plain_telling(entry: Entry) -> str:
+    """What one entry says, for a terminal."""
+    facts = entry.facts
+    if entry.kind == SHOWN:
+        return f"line {entry.number}: MLflow shows the record up to line {facts['entry']}."
+    if entry.kind == CORRECTED:
+        found = f"at version {facts['found']}" if facts["found"] else "gone"
+        right = f"put back to version {facts['right']}" if facts["right"] else "taken off"
+        alias = f"the alias '{facts['alias']}'"
+        return f"{day(entry.when)}: {alias} was found {found} without a record, and {right}."
+    return re.sub(r"\\([\\`*_\[\]<>#|!])", r"\1", telling(entry, facts["version"])).replace("`", "")
 
 
 def _in_use(story: Story) -> str:

@@ -50,7 +50,9 @@ class Story:
     @property
     def versions(self) -> tuple[str, ...]:
         """The versions that anything is recorded of, in order of first mention."""
-        return tuple(dict.fromkeys(entry.facts["version"] for entry in self.entries if entry.facts["version"]))
+        return tuple(
+            dict.fromkeys(entry.facts["version"] for entry in self.entries if entry.facts["version"])
+        )
 
     @property
     def accepted(self) -> tuple[str, ...]:
@@ -86,7 +88,7 @@ class Story:
 
     @property
     def to_answer(self) -> tuple[Finding, ...]:
-        """The findings that the next version must answer: the learner's, each code once, the gravest first."""
+        """What the next version must answer: the learner's findings, each code once, the gravest first."""
         if self.sent_back is None:
             return ()
         mine = [finding for finding in findings_of(self.sent_back.facts) if finding.owner == "learner"]
