@@ -1,4 +1,4 @@
-"""A cohort with a real registry on SQLite, in which ana hands in capstones, and reviews of them made by hand."""
+"""A cohort with a real registry on SQLite, ana who hands capstones in, and reviews of them made by hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -355,11 +355,11 @@ def test_rolling_back_puts_the_version_before_in_its_place_once_for_each_step(
     roll_back(cohort, MODEL, DEE, Reasons("The lists were empty on Tuesday."))
     assert desk.aliases() == {"accepted": "1"}
 
-    with pytest.raises(CivicmlError, match="the only one that was accepted. --withdraw"):
+    with pytest.raises(CivicmlError, match=r"the only one that was accepted. --withdraw"):
         roll_back(cohort, MODEL, DEE, Reasons("The lists were empty again."))
     roll_back(cohort, MODEL, DEE, Reasons("The lists were empty again."), withdraw=True)
     assert desk.aliases() == {}
-    with pytest.raises(CivicmlError, match="No version .* is in use"):
+    with pytest.raises(CivicmlError, match=r"No version .* is in use"):
         roll_back(cohort, MODEL, DEE, Reasons("The lists were empty again."))
 
 
@@ -381,7 +381,7 @@ def test_a_version_that_was_changed_since_it_was_accepted_does_not_come_back(
         decide(cohort, MODEL, reviewed(), "accept", DEE, WHY)
     desk.client().log_text(desk.version("1").run_id, "another model", "model/MLmodel")
 
-    with pytest.raises(CivicmlError, match="Version 1 .* is not what was accepted"):
+    with pytest.raises(CivicmlError, match=r"Version 1 .* is not what was accepted"):
         roll_back(cohort, MODEL, DEE, Reasons("The lists were empty."))
     assert desk.aliases() == {"accepted": "2"}
 
@@ -404,21 +404,22 @@ def test_the_version_in_use_is_taken_out_of_use_before_it_is_sent_back(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from civicml.review import keeping, registry
+from civicml.review import registry
 from civicml.review.decisions import Decider, Reasons, decide
 
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 
 {patch}
-decide(Path(sys.argv[1]), {model!r}, "2", "accept", Decider("Dr Dee", "Head"), Reasons("It is the better one."))
+reasons = Reasons("It is the better one.")
+decide(Path(sys.argv[1]), {model!r}, "2", "accept", Decider("Dr Dee", "Head"), reasons)
 """
 
 
 @pytest.mark.parametrize(
     "patch",
     [
-        "keeping.publish = die; import civicml.review.decisions as d; d.publish = die",
+        "import civicml.review.decisions as d; d.publish = die",
         "registry.put_beside = die",
         "registry.show = die",
         "from mlflow import MlflowClient; MlflowClient.set_registered_model_alias = die",
@@ -526,7 +527,7 @@ def test_a_registry_that_fails_after_the_record_says_what_to_do(
     version = reviewed()
     with monkeypatch.context() as patch:
         patch.setattr(registry, "show", lambda *_: (_ for _ in ()).throw(CivicmlError("The server is gone.")))
-        with pytest.raises(CivicmlError, match="It is recorded.*The server is gone.*--go-on"):
+        with pytest.raises(CivicmlError, match=r"It is recorded.*The server is gone.*--go-on"):
             decide(cohort, MODEL, version, "accept", DEE, WHY)
     go_on(cohort, MODEL)
     assert desk.aliases() == {"accepted": version}

@@ -235,13 +235,13 @@ def _refuse_changed(client: "MlflowClient", tale: Story, back: registry.Version)
     if back.run_id != accepted.facts["run_id"] or not _is_still(client, back, accepted):
         raise CivicmlError(
             f"Version {back.version} of '{back.model}' is not what was accepted on "
-            f"{registry.day(accepted.when)}: its run was changed since. --withdraw takes the version in use out "
-            "of use and puts nothing in its place."
+            f"{registry.day(accepted.when)}: its run was changed since. --withdraw takes the version in use "
+            "out of use and puts nothing in its place."
         )
 
 
 def _is_still(client: "MlflowClient", found: registry.Version, entry: Entry) -> bool:
-    """Whether a version consists of what the entry was about; a model that was not opened has no such hash."""
+    """Whether a version is what the entry was about. Of a model that was not opened nothing is known."""
     if not entry.facts["contents"]:
         return True
     with registry.fetched(found) as folder:

@@ -4,6 +4,7 @@ Shows what was measured and recorded, and escapes all of it. It must not know ho
 where pages are kept.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -222,7 +223,7 @@ def _is_number(column: Sequence[Cell]) -> bool:
     return bool(known) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known)
 
 
-def shown(cell: Cell) -> str:
+def shown(cell: Cell) -> str:  # noqa: PLR0911 - one for each kind of value
     """A cell as people read it: 0.713, 12,400, yes; – for nothing."""
     match cell:
         case None:
@@ -231,6 +232,8 @@ def shown(cell: Cell) -> str:
             return "yes" if cell else "no"
         case int():
             return f"{cell:,}"
+        case float() if not math.isfinite(cell):
+            return "–"
         case float():
             if cell and (abs(cell) < 0.001 or abs(cell) >= 1e9):
                 return f"{cell:.2e}"
