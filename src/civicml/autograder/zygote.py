@@ -73,7 +73,7 @@ class _Zygote:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._warm_up()
         if self._told["sandbox"]:
-            for kind in ("answer", "judge"):
+            for kind in ("service",) if self._told["service"] else ("answer", "judge"):
                 shown = _libraries() | dict(self._told["show"])
                 if kind == "judge":
                     shown |= dict(self._told["show_to_tests"])
@@ -125,18 +125,19 @@ class _Zygote:
         from civicml.autograder.channel import Channel
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        strangers = kind != "judge"
         if kind == "answer":
             signal.signal(signal.SIGINT, lambda *_: None)
         limits = self._limits
         if self._told["sandbox"]:
-            groups = tuple(self._groups) if kind == "answer" else ()
+            groups = tuple(self._groups) if strangers else ()
             # Sealed tables can be read by their owner alone, so the tests stay that user.
-            sandbox.enter(self._roots[kind], limits, tuple(descriptors), groups, nobody=kind == "answer")
+            sandbox.enter(self._roots[kind], limits, tuple(descriptors), groups, nobody=strangers)
             home = sandbox.HOME
         else:
             home = tempfile.mkdtemp(prefix="run-", dir=self._told["folder"])
             os.chdir(home)
-        own = self._told["environment"] if kind == "answer" else self._told["tests_environment"]
+        own = self._told["environment"] if strangers else self._told["tests_environment"]
         for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):
             os.environ.pop(name, None)
         plain = {
@@ -156,12 +157,15 @@ class _Zygote:
             answer.clean_start(self._shell)
             answer.run(self._shell, control, data, limits, store)
         else:
-            from civicml.autograder import judge
-
             quiet = os.open("/dev/null", os.O_RDWR)
             for number in (1, 2):
                 os.dup2(quiet, number)
-            judge.run(control, data, store)
+            if kind == "service":
+                importlib.import_module(self._told["service"]).run(control, data, limits)
+            else:
+                from civicml.autograder import judge
+
+                judge.run(control, data, store)
         os._exit(0)
 
     def _end(self, pid: int) -> None:
@@ -178,10 +182,14 @@ class _Zygote:
         self._imported = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for name in (*self._told["imports"], "pytest"):
+            for name in (*self._told["imports"], self._told["service"] or "pytest"):
                 with contextlib.suppress(ImportError):
                     importlib.import_module(name)
                     self._imported.append(name)
+            if self._told["service"]:
+                gc.collect()
+                gc.freeze()
+                return
             from civicml.autograder import answer, judge, shell  # noqa: F401 - the forks have them then
 
             for name, files, described in self._told["tables"]:
