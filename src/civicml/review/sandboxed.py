@@ -5,9 +5,7 @@ something else than scores is an error with a reason. It must not know what the 
 """
 
 import contextlib
-import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +27,7 @@ from civicml.review.brief import FOLDER, Brief, Floats
 
 Why = Literal["late", "ended", "raised", "no scores", "not finite", "out of range"]
 _MOST_ANSWER = 256 << 20
+_MOST_OPENINGS = 3
 
 
 class ModelError(Exception):
@@ -184,15 +183,6 @@ class Process:
             self.close()
             raise ModelError("no scores", "gave something that is not data") from None
 
-    def scores(self, frame: pd.DataFrame, *, seconds: float) -> Scores:
-        """The model's scores for `frame`, checked.
-
-        Raises:
-            ModelError: as `ask`, or they are not as many finite numbers from 0 to 1 as there are rows.
-        """
-        told, taken = self.ask("predict", frame, seconds=seconds)
-        return Scores(checked(told, len(frame)), taken)
-
     def close(self) -> None:
         """End the process, and all it started."""
         number, self._number = self._number, None
@@ -200,6 +190,51 @@ class Process:
         if number is not None:
             with contextlib.suppress(WorkerDiedError):
                 self._worker.end(number)
+
+
+class Model:
+    """The registered model, opened in the sandbox, and opened anew where it hung or ended its process."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._process: Process | None = None
+        self._left = _MOST_OPENINGS
+
+    def open(self) -> float:
+        """Open it; returns the seconds that took.
+
+        Raises:
+            ModelError: it does not open, or ended its process too often.
+        """
+        if not self._left:
+            raise ModelError("ended", f"ended or hung its process {_MOST_OPENINGS} times")
+        self._left -= 1
+        self._process = self._sandbox.start()
+        return self.ask("open")[1]
+
+    def ask(self, op: str, value: object = None) -> tuple[Any, float]:
+        """As `Process.ask`, within the time that a cell of a submission has."""
+        process = self._process
+        if process is None:
+            self.open()
+            return self.ask(op, value)
+        try:
+            return process.ask(op, value, seconds=self._sandbox.limits.cell_seconds)
+        except ModelError as error:
+            if error.why in ("late", "ended", "no scores"):
+                process.close()
+                self._process = None
+            raise
+
+    def scores(self, frame: pd.DataFrame) -> Scores:
+        """Its scores for `frame`, checked; raises `ModelError` as `Process.ask` and `checked` do."""
+        told, seconds = self.ask("predict", frame)
+        return Scores(checked(told, len(frame)), seconds)
+
+    def close(self) -> None:
+        """End its process."""
+        if self._process is not None:
+            self._process.close()
 
 
 def checked(told: object, rows: int) -> Floats:
@@ -221,16 +256,6 @@ def checked(told: object, rows: int) -> Floats:
     if low < 0.0 or high > 1.0:
         raise ModelError("out of range", f"gives scores from {low:.3g} to {high:.3g}, not from 0 to 1")
     return values
-
-
-def copy_for_sandbox(files: Mapping[str, bytes]) -> "tempfile.TemporaryDirectory[str]":
-    """A folder with these files in it, for a `Sandbox`; for as long as the object lives."""
-    folder = tempfile.TemporaryDirectory(prefix="civicml-review-")
-    for name, content in files.items():
-        path = Path(folder.name, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 def _readable_by_all(folder: Path) -> None:
