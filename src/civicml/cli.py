@@ -993,6 +993,33 @@ def dossier_export(
 # --- decisions on capstones -----------------------------------------------------------------------
 
 ModelArgument = Annotated[str, typer.Argument(help="The registered model.", metavar="MODEL")]
+_SEVERE = {"critical": "red", "major": "yellow"}
+
+
+@app.command()
+def review(
+    model: ModelArgument,
+    version: Annotated[str, typer.Argument(help="Its version.")],
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Measure a version on the sealed cases, and put the review on the record and beside the version."""
+    from rich.markup import escape
+
+    from civicml.review.findings import by_severity
+    from civicml.review.keeping import review_on_record
+
+    opened = _opened(cohort)
+    with _bar(f"Reviewing {model} {version}:") as report:
+        kept = review_on_record(opened.root, model, version, root=opened.course.root, report=report)
+    table = _table(f"{model} {version}, round {kept.round}", "finding", "severity", "for", "what was found")
+    for one in by_severity(kept.review.findings):
+        said = (escape(one.code), one.severity, one.owner, escape(one.says))
+        table.add_row(*said, style=_SEVERE.get(one.severity))
+    if kept.review.findings:
+        console.print(table)
+    else:
+        print("No findings.")
+    print(f"Read before you decide: {kept.page}")
 
 
 @app.command()

@@ -71,7 +71,13 @@ def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "ana,Ana,Archer,ana@example.org,Access\nben,Ben,Baker,,access\ncy,Cy,Carter,,Estates\n",
         encoding="utf-8",
     )
-    for name in ("MLFLOW_TRACKING_URI", "CIVICML_COURSE", "JUPYTERHUB_USER", "CIVICML_LEARNER"):
+    for name in (
+        "MLFLOW_TRACKING_URI",
+        "CIVICML_COURSE",
+        "JUPYTERHUB_USER",
+        "CIVICML_LEARNER",
+        "MLFLOW_TRACKING_USERNAME",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CIVICML_COHORT", str(folder))
     monkeypatch.setenv("CIVICML_CACHE", str(tmp_path / "cache"))

@@ -284,11 +284,12 @@ def test_a_forged_tag_hides_no_author(cohort: Path, desk: Desk, reviewed) -> Non
     refused(cohort, desk, "'ana' is the author", version, "accept", Decider("ana", "Analyst"), WHY)
 
 
+@pytest.mark.parametrize("account", [ENVIRONMENT_VARIABLE, "MLFLOW_TRACKING_USERNAME"])
 def test_the_authors_session_decides_under_no_name(
-    cohort: Path, desk: Desk, reviewed, monkeypatch: pytest.MonkeyPatch
+    cohort: Path, desk: Desk, reviewed, monkeypatch: pytest.MonkeyPatch, account: str
 ) -> None:
     version = reviewed()
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "ana")
+    monkeypatch.setenv(account, "ana")
     refused(cohort, desk, "'ana' is the author", version, "accept", DEE, WHY)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 REVIEWERS_FILE = "reviewers.csv"
 FEWEST_WORDS = 3
+_ACCOUNT = "MLFLOW_TRACKING_USERNAME"
 _LONGEST_NAME = 100
 _LONGEST_TEXT = 2_000
 
@@ -195,7 +196,7 @@ def _common(model: str, version: str, decider: Decider, reasons: Reasons) -> dic
         "role": decider.role.strip(),
         "because": reasons.because.strip(),
         "dissent": [one.strip() for one in reasons.dissent],
-        "typed_by": os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser(),
+        "typed_by": os.environ.get(_ACCOUNT) or getpass.getuser(),
     }
 
 
@@ -320,8 +321,7 @@ def _check_texts(decider: Decider, reasons: Reasons) -> None:
 
 def _refuse_interest(cohort: Path, decider: Decider, authors: Collection[str], what: str) -> None:
     people = [person for file in (LEARNERS_FILE, REVIEWERS_FILE) for person in _people(cohort / file)]
-    session = os.environ.get(ENVIRONMENT_VARIABLE, "")
-    for name in filter(None, (decider.by, session)):
+    for name in filter(None, (decider.by, os.environ.get(ENVIRONMENT_VARIABLE), os.environ.get(_ACCOUNT))):
         if reason := interest(name, authors, people):
             raise CivicmlError(f"{reason} of {what}: whoever decides on it must have no interest in it.")
 

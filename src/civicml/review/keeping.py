@@ -15,17 +15,22 @@ from civicml.cohort.directory import write_text
 from civicml.errors import CivicmlError
 from civicml.review import registry
 from civicml.review.answers import FILE, read_answers, to_fill_in, unanswered
+from civicml.review.brief import load_brief
 from civicml.review.evidence import Part, Review
 from civicml.review.findings import SEVERITIES, Finding
 from civicml.review.record import Entry, Record, writing
 from civicml.review.review_page import review_page
 from civicml.review.story import CORRECTED, REVIEWED, SHOWN, VERDICTS, Story, findings_of, story
+from civicml.tracking.artefacts import Refused
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+    from civicml.review.reviewing import Report
+
 FOLDER = "reviews"
 RECORD = "decisions.jsonl"
+_NOT_FETCHED = "not fetched"
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,33 @@ def consists_of(cohort: Path, model: str, version: str) -> str:
         found = registry.find_version(client, model, version)
         with registry.fetched(found) as folder:
             return registry.contents(client, found, folder)
+
+
+def review_on_record(
+    cohort: Path, model: str, version: str, *, root: Path | None = None, report: "Report | None" = None
+) -> Kept:
+    """Review a version and keep the review, if the version is still what it was when the review began.
+
+    Args:
+        cohort: the cohort's directory.
+        model: the registered model's name.
+        version: its version.
+        root: the course's directory; by default the one around the working directory.
+        report: told of every step.
+
+    Raises:
+        CivicmlError: there is no such version, brief or sealed table, no sandbox on this machine, or the
+            version changed meanwhile.
+    """
+    from civicml.review.reviewing import review
+
+    try:
+        began_with = consists_of(cohort, model, version)
+    except Refused:
+        began_with = _NOT_FETCHED
+    with registry.at(cohort):
+        made = review(model, version, cohort=cohort, root=root, report=report)
+    return attach(cohort, made, reviewed=began_with)
 
 
 def attach(cohort: Path, review: Review, *, reviewed: str = "", now: datetime | None = None) -> Kept:
@@ -249,7 +281,8 @@ def _beside_the_version(client: "MlflowClient", cohort: Path, tale: Story, entry
     """The files of a round: the review as data and as a page and, once it is decided, what goes back."""
     facts = entry.facts
     text = evidence(cohort, entry).to_json()
-    page = review_page(Review.from_json(text), tale, entry)
+    review = Review.from_json(text)
+    page = review_page(review, tale, entry, _purpose(review.domain))
     write_text(page_path(cohort, tale.model, facts["version"], facts["round"]), page, mode=0o600)
     files = {"review.json": text, "review.html": page}
     if entry.kind in VERDICTS:
@@ -260,6 +293,14 @@ def _beside_the_version(client: "MlflowClient", cohort: Path, tale: Story, entry
     for name, content in files.items():
         place = f"{registry.REVIEW_FOLDER}/round-{facts['round']}/{name}"
         registry.put_beside(client, facts["run_id"], place, content)
+
+
+def _purpose(domain: str) -> str:
+    """Who does what with the score, where the course has a brief for the domain."""
+    try:
+        return load_brief(domain).decision
+    except CivicmlError:
+        return ""
 
 
 def _letter(entry: Entry) -> str:

@@ -65,18 +65,26 @@ def registry(cohort: Path) -> "Iterator[MlflowClient]":
         CivicmlError: it cannot be used; MLflow's own words are in the sentence.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.prepare_store(cohort / "tracking")
-    before = os.environ.get("CIVICML_COHORT")
-    os.environ["CIVICML_COHORT"] = str(cohort)  # whatever else looks for the store finds the same one
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
     try:
-        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+        with at(cohort):
+            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except MlflowException as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise CivicmlError(f"The registry at {uri} does not do this: {said}.") from error
+
+
+@contextmanager
+def at(cohort: Path) -> Iterator[None]:
+    """Have whatever else looks for the store find this cohort's, for one block."""
+    before = os.environ.get("CIVICML_COHORT")
+    os.environ["CIVICML_COHORT"] = str(cohort)
+    try:
+        yield
     finally:
         if before is None:
             os.environ.pop("CIVICML_COHORT", None)

@@ -92,6 +92,7 @@ def review_page(review: Review, story: Story, entry: Entry, purpose: str = "") -
             (severity, [one for one in shown if one.finding.severity == severity]) for severity in SEVERITIES
         ],
         means=SEVERITY_MEANS,
+        titles={part.name: part.title for part in review.parts},
         answered=_answered(before.to_answer, answers, review),
         rubric=[
             (reached, [(anchors[id(one)], one) for one in reached.findings], reached.parts)
