@@ -10,7 +10,7 @@ selection and on recall; equalised odds: Hardt, Price and Srebro (2016).
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -23,14 +23,17 @@ from civicml.review.brief import Floats
 from civicml.review.evidence import Part, Plot, Table
 from civicml.review.findings import Finding, Severity
 from civicml.review.material import Material
-from civicml.review.measures import Bools, Measured, interval, select, shares
+from civicml.review.measures import Bools, Measured, interval, select
 from civicml.review.parts import not_done, part
 
 LEAST_POSITIVES = 20
-_MADE_BY_MODEL = 0.85
-"""Of the reference's ratio for a group: a model below it makes a gap that others do not."""
-_MISCALIBRATED = 0.06
+_WRONG_SCORES = 1.1
+"""Outcomes to what such scores mean in general, above which scores are too low."""
+_MOST_LISTED = 6
 _MOST_ROWS = 12
+_AT_ONCE = 24
+_MOST_VALUES = 200
+Table2 = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 _THRESHOLD = re.compile(r"threshold(?:[_.:/ -](?P<whom>.+))?")
 
 
@@ -49,19 +52,57 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Ratio:
+    """A ratio; `logs` are the logarithms of its replicates."""
+
+    value: float
+    logs: Floats
+    least_error: float = 0.0
+    """Of its logarithm: draws of a group in which nobody was chosen are all alike, and prove nothing."""
+
+    def over(self, other: "Ratio") -> "Ratio":
+        """This ratio set against another on the same draws."""
+        value = self.value / other.value if other.value else math.nan
+        return Ratio(value, self.logs - other.logs, max(self.least_error, other.least_error))
+
+    def surely_below(self, bound: float, tries: int) -> bool:
+        """Whether it is below `bound` beyond chance, when as many as `tries` groups are looked at."""
+        return self._known and self.value * math.exp(_far(tries) * self.error) < bound
+
+    def surely_above(self, bound: float, tries: int) -> bool:
+        """The same, above."""
+        return self._known and self.value * math.exp(-_far(tries) * self.error) > bound
+
+    @property
+    def error(self) -> float:
+        """The standard error of its logarithm."""
+        return max(float(np.std(self.logs)), self.least_error, 1e-6)
+
+    @property
+    def _known(self) -> bool:
+        return math.isfinite(self.value) and bool(np.isfinite(self.logs).all())
+
+
+def _far(tries: int) -> float:
+    """Standard errors beyond which one of `tries` lies by chance in 2.5 of 100 times (Bonferroni)."""
+    return float(norm.ppf(1 - 0.025 / max(1, tries)))
+
+
+@dataclass(frozen=True)
 class Served:
     """How a group fares against all others.
 
     Attributes:
         group: whose figures they are.
-        cases: how many there are, and `positives` with the outcome.
+        cases: how many there are.
+        positives: how many of them have the outcome.
         selected: the share that is acted on.
         recall: the share of those with the outcome that is acted on.
         false_alarms: the share of those without it that is.
         selected_ratio: to everybody else's share.
         recall_ratio: to everybody else's recall.
         false_alarm_ratio: to everybody else's share of false alarms.
-        promised: the mean score less the share of outcomes.
+        as_expected: outcomes to what cases with such scores have in general: above 1, scores are too low.
     """
 
     group: Group
@@ -70,42 +111,10 @@ class Served:
     selected: Measured
     recall: Measured
     false_alarms: Measured
-    selected_ratio: "Ratio"
-    recall_ratio: "Ratio"
-    false_alarm_ratio: "Ratio"
-    promised: float
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A ratio and the standard error of its logarithm."""
-
-    value: float
-    error: float
-
-    def surely_below(self, bound: float, tries: int) -> bool:
-        """Whether it is below `bound` beyond chance, when as many as `tries` groups are looked at."""
-        return self._known and self.high(tries) < bound
-
-    def surely_above(self, bound: float, tries: int) -> bool:
-        """The same, above."""
-        return self._known and self.low(tries) > bound
-
-    def high(self, tries: int = 1) -> float:
-        """The upper end of its interval, corrected for `tries` (Bonferroni)."""
-        return self.value * math.exp(_far(tries) * self.error)
-
-    def low(self, tries: int = 1) -> float:
-        """The lower end."""
-        return self.value * math.exp(-_far(tries) * self.error)
-
-    @property
-    def _known(self) -> bool:
-        return math.isfinite(self.value) and math.isfinite(self.error)
-
-
-def _far(tries: int) -> float:
-    return float(norm.ppf(1 - 0.025 / max(1, tries)))
+    selected_ratio: Ratio
+    recall_ratio: Ratio
+    false_alarm_ratio: Ratio
+    as_expected: Ratio
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,8 @@ class Choice:
     code: str
     chosen: Bools
     reference: Bools
+    barred: frozenset[str] = frozenset()
+    """Groups whose threshold is higher than others'."""
 
 
 def audits(material: Material) -> Part:
@@ -136,16 +147,13 @@ def audits(material: Material) -> Part:
     for choice in choices:
         named: set[str] = set()
         for kind, groups in (("characteristic", single), ("pair of characteristics", pairs), ("site", sites)):
-            served = [_served(material, choice.chosen, scores, group) for group in groups]
-            beside = [
-                _served(material, choice.reference, material.rivals.reference, group) for group in groups
-            ]
+            served = _served(material, choice.chosen, scores, groups)
+            beside = _served(material, choice.reference, material.rivals.reference, groups)
             tables += [_table(choice, kind, served, beside, short=kind != "characteristic")] if served else []
             found = list(_judge(material, choice, served, beside, named))
             named |= {finding.code.split(":")[-1] for finding in found}
             findings += found
         tables.append(_gaps(material, choice, single))
-    findings += _promised_wrongly(material, [*single, *sites], scores)
     small = _too_small(frame, audit.characteristics, audit.least)
     compared = (
         f"{len(single)} groups, {len(pairs)} pairs and {len(sites)} sites of at least {audit.least} cases"
@@ -220,29 +228,31 @@ def _at_thresholds(material: Material, scores: Floats) -> list[Choice]:
     if not told:
         return []
     limits = np.full(len(scores), told.get("", np.nan))
+    barred = set()
     for whom, value in told.items():
-        if whom and (rows := rows_named(material.data.holdout, material, whom)) is not None:
-            limits[rows] = value
+        group = group_named(material, whom) if whom else None
+        if group is not None:
+            limits[group.rows] = value
+            barred |= {group.name} if value > min(told.values()) else set()
     if np.isnan(limits).any():
         return []
     chosen = scores >= limits
     if not chosen.any() or chosen.all():
         return []
     as_many = select(material.rivals.reference, float(chosen.mean()), np.zeros(len(scores), dtype=np.int64))
-    return [Choice("the threshold in use", "at-threshold:", chosen, as_many)]
+    return [Choice("the threshold in use", "at-threshold:", chosen, as_many, frozenset(barred))]
 
 
-def rows_named(frame: pd.DataFrame, material: Material, whom: str) -> Bools | None:
-    """The cases of a group by what a parameter's name calls it, such as ``practice_p07`` or ``p07``."""
-    audit, data = material.brief.audit, material.brief.data
-    for column in dict.fromkeys((*audit.sites, *audit.characteristics, *data.inputs)):
+def group_named(material: Material, whom: str) -> Group | None:
+    """The group that a parameter's name means, such as ``practice_p07`` or ``p07``."""
+    audit, frame = material.brief.audit, material.data.holdout
+    for column in dict.fromkeys((*audit.sites, *audit.characteristics, *material.brief.data.inputs)):
         words = frame[column].astype(object).astype(str)
-        if words.nunique() > 200:
+        if words.nunique() > _MOST_VALUES:
             continue
         for value in words.unique():
             if slug(whom) in (slug(value), slug(f"{column}_{value}")):
-                rows: Bools = (words == value).to_numpy()
-                return rows
+                return Group(column, str(value), (words == value).to_numpy())
     return None
 
 
@@ -264,55 +274,103 @@ def _unequal_thresholds(material: Material) -> list[Finding]:
 # --- how groups fare ------------------------------------------------------------------------------
 
 
-def _served(material: Material, chosen: Bools, scores: Floats, group: Group) -> Served:
-    outcome, rows = material.outcome, group.rows
-    everyone = np.ones(len(rows), dtype=bool)
-    parts = {"selected": everyone, "recall": outcome, "false_alarms": ~outcome}
-    own = {name: shares(chosen, among & rows, material.problem.draws) for name, among in parts.items()}
-    rest = {name: shares(chosen, among & ~rows, material.problem.draws) for name, among in parts.items()}
-    ratios = {name: _ratio(own[name], rest[name]) for name in parts}
-    return Served(
-        group=group,
-        cases=int(rows.sum()),
-        positives=int((rows & outcome).sum()),
-        selected=interval(*own["selected"]),
-        recall=interval(*own["recall"]),
-        false_alarms=interval(*own["false_alarms"]),
-        selected_ratio=ratios["selected"],
-        recall_ratio=ratios["recall"],
-        false_alarm_ratio=ratios["false_alarms"],
-        promised=float(scores[rows].mean() - outcome[rows].mean()),
-    )
+def _served(material: Material, chosen: Bools, scores: Floats, groups: list[Group]) -> list[Served]:
+    """How each group fares: all counts of all groups in one product with the draws."""
+    if not groups:
+        return []
+    outcome = material.outcome
+    everyone = np.ones(len(outcome), dtype=bool)
+    kinds = np.column_stack([everyone, outcome, chosen, chosen & outcome, _expected(outcome, scores)])
+    whole = _counts(material, [everyone], kinds)[0]
+    served = []
+    for group, own in zip(groups, _counts(material, [group.rows for group in groups], kinds), strict=True):
+        rest = whole - own
+        (selected, more), (recall, found), (alarms, alarmed) = (
+            (_interval(own, *pair), _ratio(own, rest, *pair))
+            for pair in ((_CHOSEN, _ALL), (_HIT, _POSITIVE), (_ALARM, _NEGATIVE))
+        )
+        as_expected = _ratio(own, whole, _POSITIVE, _EXPECTED)
+        cases, positives = int(own[0, 0]), int(own[0, 1])
+        served.append(
+            Served(group, cases, positives, selected, recall, alarms, more, found, alarmed, as_expected)
+        )
+    return served
 
 
-def _ratio(one: tuple[float, Floats], other: tuple[float, Floats]) -> Ratio:
-    if not other[0] or not math.isfinite(one[0]) or not math.isfinite(other[0]):
-        return Ratio(math.nan, math.nan)
+def _expected(outcome: Bools, scores: Floats) -> Floats:
+    """What cases with such scores have in general: the scores, calibrated on everybody."""
+    from sklearn.isotonic import IsotonicRegression
+
+    fitted = IsotonicRegression(out_of_bounds="clip").fit(scores, outcome.astype(np.float64))
+    return np.asarray(fitted.predict(scores), dtype=np.float64)
+
+
+_ALL, _POSITIVE, _CHOSEN, _HIT, _EXPECTED = (np.array(one) for one in np.eye(5))
+_NEGATIVE, _ALARM = _ALL - _POSITIVE, _CHOSEN - _HIT
+"""How the five counts of a group add up to each that is wanted."""
+
+
+def _counts(material: Material, groups: list[Bools], kinds: Table2) -> list[Table2]:
+    """For each group the sum of each kind: a first row as they are, then one for each draw."""
+    weights = material.problem.draws.weights
+    plain = kinds.astype(np.float32)
+    found: list[Table2] = []
+    for start in range(0, len(groups), _AT_ONCE):
+        some = groups[start : start + _AT_ONCE]
+        columns = np.hstack([plain * rows[:, None] for rows in some])
+        counts = np.vstack([columns.sum(axis=0, dtype=np.float64), weights @ columns]).astype(np.float64)
+        found += np.split(counts, len(some), axis=1)
+    return found
+
+
+def _interval(counts: Table2, marked: Floats, among: Floats) -> Measured:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = (counts @ marked) / (counts @ among)
+    return interval(float(found[0]), found[1:])
+
+
+def _ratio(own: Table2, other: Table2, marked: Floats, among: Floats) -> Ratio:
+    """The share of one to the share of the other; half a case is added, so that none has a logarithm too."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Half a case, so that nobody chosen in one draw does not make the logarithm endless.
-        logs = np.log(np.maximum(one[1], 1e-3)) - np.log(np.maximum(other[1], 1e-3))
-    good = logs[np.isfinite(logs)]
-    if len(good) < len(logs) * 0.9:
-        return Ratio(one[0] / other[0], math.nan)
-    return Ratio(one[0] / other[0], max(float(good.std()), 1e-6))
+        first = (own @ marked + 0.5) / (own @ among + 0.5)
+        second = (other @ marked + 0.5) / (other @ among + 0.5)
+        logs = np.log(first[1:]) - np.log(second[1:])
+        count, of = float(own[0] @ marked), float(own[0] @ among)
+        value = (count / of) / float(second[0]) if of else math.nan
+    share = min(1.0, count / of) if of else 0.0
+    return Ratio(value, logs, math.sqrt((1 - share) / (count + 0.5)))
 
 
 def _judge(
     material: Material, choice: Choice, served: list[Served], beside: list[Served], named: set[str]
 ) -> Iterator[Finding]:
-    bound = material.brief.audit.four_fifths
-    tries = len(served)
+    """Findings on groups of one kind.
+
+    A group with less risk is found less often by any score. So a gap alone is no fault of the model: it is one
+    where the reference has it less and the group's scores are too low for its outcomes, or its bar is higher.
+    """
+    bound, tries = material.brief.audit.four_fifths, len(served)
+    found: dict[tuple[str, str], list[tuple[Served, Served]]] = {}
     for one, reference in zip(served, beside, strict=True):
         if any(part_of in named for part_of in _parts_of(one.group)):
-            continue  # the pair is unserved because one of its two groups is
-        if one.positives >= LEAST_POSITIVES and one.recall_ratio.surely_below(bound, tries):
-            yield _underserved(material, choice, one, reference)
-        elif one.recall_ratio.surely_below(1.0, tries) and one.selected_ratio.surely_below(bound, tries):
-            yield _selected_less(choice, one, bound)
-        if one.false_alarm_ratio.surely_above(1 / bound, tries):
-            made = one.false_alarm_ratio.value * _MADE_BY_MODEL > reference.false_alarm_ratio.value
-            if made:
-                yield _alarmed(choice, one, reference)
+            continue  # the pair is served so because one of its two groups is
+        less = one.positives >= LEAST_POSITIVES and one.recall_ratio.surely_below(bound, tries)
+        worse = one.recall_ratio.over(reference.recall_ratio).surely_below(bound, tries)
+        scored_low = one.as_expected.surely_above(_WRONG_SCORES, tries)
+        if less and worse and (scored_low or one.group.name in choice.barred):
+            yield _underserved(choice, one, reference)
+        elif less:
+            found.setdefault(("worse" if worse else "brought", one.group.column), []).append((one, reference))
+        elif scored_low and not reference.as_expected.surely_above(1.0, tries):
+            found.setdefault(("low", one.group.column), []).append((one, reference))
+        alarmed = one.false_alarm_ratio.over(reference.false_alarm_ratio).surely_above(1 / bound, tries)
+        over = one.false_alarm_ratio.surely_above(1 / bound, tries)
+        if over and alarmed and one.as_expected.surely_below(1 / _WRONG_SCORES, tries):
+            found.setdefault(("alarmed", one.group.column), []).append((one, reference))
+    for (kind, column), pairs in found.items():
+        # Of pairs of characteristics and of sites, what the cases bring is in the table.
+        if kind != "brought" or column in material.brief.audit.characteristics:
+            yield _SAID[kind](choice, column, pairs)
 
 
 def _parts_of(group: Group) -> list[str]:
@@ -320,65 +378,79 @@ def _parts_of(group: Group) -> list[str]:
     return [f"{column}={value}" for column, value in zip(columns, values, strict=False)]
 
 
-def _underserved(material: Material, choice: Choice, one: Served, reference: Served) -> Finding:
-    made = one.recall_ratio.value < _MADE_BY_MODEL * reference.recall_ratio.value
-    severity: Severity = "critical" if made else "major"
+def _underserved(choice: Choice, one: Served, reference: Served) -> Finding:
+    why = (
+        "its threshold is higher"
+        if one.group.name in choice.barred
+        else f"its outcomes are {one.as_expected.value:.2f} times what cases with such scores have in general"
+    )
     says = (
         f"At {choice.name}, of those with the outcome in {one.group.name} ({one.positives:,} cases) "
         f"{one.recall.value:.0%} are found ({one.recall.low:.0%} to {one.recall.high:.0%}), "
-        f"{one.recall_ratio.value:.2f} of everybody else's share. The reference model's ratio there is "
-        f"{reference.recall_ratio.value:.2f}: "
-        + ("the model makes this gap." if made else "the cases bring most of this gap with them.")
+        f"{one.recall_ratio.value:.2f} of everybody else's share; the reference model finds "
+        f"{reference.recall_ratio.value:.2f} of it. The model makes this gap: {why}."
     )
     do = (
-        "Find what the model does to this group (an input, a threshold, missing records) and mend it."
-        if made
-        else "Answer it in the equality analysis: who is missed, what that costs them, and what else reaches them."
+        "Find what the model does to this group (an input, a threshold, records that are missing there) and mend "
+        "it; then show the figure by group in the model card."
     )
-    return Finding(f"underserved:{choice.code}{one.group.name}", severity, "learner", "audits", says, do)
+    return Finding(f"underserved:{choice.code}{one.group.name}", "critical", "learner", "audits", says, do)
 
 
-def _selected_less(choice: Choice, one: Served, bound: float) -> Finding:
+def _listed(pairs: list[tuple[Served, Served]], name: str) -> str:
+    shown = [
+        f"{one.group.value} {getattr(one, name).value:.2f} (reference {getattr(reference, name).value:.2f})"
+        for one, reference in sorted(pairs, key=lambda two: getattr(two[0], name).value)[:_MOST_LISTED]
+    ]
+    return "; ".join(shown) + (f"; and {len(pairs) - len(shown)} more" if len(pairs) > len(shown) else "")
+
+
+def _found_less(choice: Choice, column: str, pairs: list[tuple[Served, Served]], *, worse: bool) -> Finding:
     says = (
-        f"At {choice.name}, {one.group.name} is chosen at {one.selected_ratio.value:.2f} of everybody else's rate, "
-        f"below {bound:g}, and its own outcomes are found at {one.recall_ratio.value:.2f} of theirs."
-    )
-    do = "Say in the equality analysis why that is right, or change the decision."
-    return Finding(f"four-fifths:{choice.code}{one.group.name}", "minor", "department", "audits", says, do)
-
-
-def _alarmed(choice: Choice, one: Served, reference: Served) -> Finding:
-    says = (
-        f"At {choice.name}, {one.group.name} without the outcome is chosen {one.false_alarm_ratio.value:.2f} times as "
-        f"often as others without it ({one.false_alarms.value:.0%}); with the reference model it is "
-        f"{reference.false_alarm_ratio.value:.2f} times."
-    )
-    do = "Find what sets this group's scores too high, and say what being chosen in error costs them."
-    return Finding(f"false-alarms:{choice.code}{one.group.name}", "major", "learner", "audits", says, do)
-
-
-def _promised_wrongly(material: Material, groups: list[Group], scores: Floats) -> list[Finding]:
-    """Groups whose scores are off in a way that everybody's are not, and the reference's are not."""
-    found = []
-    outcome, reference = material.outcome, material.rivals.reference
-    overall = float(scores.mean() - outcome.mean())
-    for group in groups:
-        rows = group.rows
-        residual = scores - outcome
-        weights = material.problem.draws.weights
-        with np.errstate(invalid="ignore"):
-            again = (weights[:, rows] @ residual[rows].astype(np.float32)) / weights[:, rows].sum(axis=1)
-        off, error = float(residual[rows].mean()) - overall, float(np.nanstd(again))
-        others = float((reference - outcome)[rows].mean())
-        if abs(off) < _MISCALIBRATED or abs(off) < _far(len(groups)) * error or abs(off) < 2 * abs(others):
-            continue
-        says = (
-            f"Scores of {group.name} are on average {abs(off):.2f} too {'high' if off > 0 else 'low'}, "
-            "set against everybody's; those of the reference model are not."
+        f"At {choice.name}, outcomes are found less often in some groups of '{column}', as a ratio to everybody "
+        f"else: {_listed(pairs, 'recall_ratio')}. "
+        + (
+            "The reference model does better there, but the scores fit the outcomes."
+            if worse
+            else "The cases bring it with them: the reference model does little better."
         )
-        do = "Look at how the model treats this group, and calibrate it there."
-        found.append(Finding(f"scores-off:{group.name}", "major", "learner", "audits", says, do))
-    return found
+    )
+    do = (
+        "Answer it in the equality analysis: who is missed, what that costs them, and what else reaches them."
+    )
+    severity: Severity = "major" if worse else "minor"
+    return Finding(f"found-less:{choice.code}{column}", severity, "learner", "audits", says, do)
+
+
+def _worse(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
+    return _found_less(choice, column, pairs, worse=True)
+
+
+def _brought(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
+    return _found_less(choice, column, pairs, worse=False)
+
+
+def _alarmed(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
+    says = (
+        f"At {choice.name}, some groups of '{column}' are chosen in error more often than everybody else, as a "
+        f"ratio: {_listed(pairs, 'false_alarm_ratio')}. Their scores are too high for their outcomes."
+    )
+    do = "Find what sets these groups' scores too high, and say what being chosen in error costs them."
+    return Finding(f"false-alarms:{choice.code}{column}", "major", "learner", "audits", says, do)
+
+
+def _low(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
+    says = (
+        f"Scores are too low for the outcomes of some groups of '{column}', as outcomes to what cases with such "
+        f"scores have in general: {_listed(pairs, 'as_expected')}. The reference model's are not."
+    )
+    do = "Look at how the model treats these groups, and whether an input is recorded otherwise there."
+    return Finding(f"scores-low:{choice.code}{column}", "major", "learner", "audits", says, do)
+
+
+_SAID: dict[str, Callable[[Choice, str, list[tuple[Served, Served]]], Finding]] = {
+    "worse": _worse, "brought": _brought, "alarmed": _alarmed, "low": _low,
+}  # fmt: skip
 
 
 # --- tables and pictures --------------------------------------------------------------------------
@@ -394,7 +466,7 @@ def _table(choice: Choice, kind: str, served: list[Served], beside: list[Served]
         (
             one.group.name, one.cases, one.positives, str(one.selected), str(one.recall), str(one.false_alarms),
             _rounded(one.selected_ratio.value), _rounded(one.recall_ratio.value), _rounded(other.recall_ratio.value),
-            round(one.promised, 3),
+            _rounded(one.as_expected.value),
         )
         for one, other in both[: _MOST_ROWS if short else None]
     )  # fmt: skip
@@ -403,7 +475,7 @@ def _table(choice: Choice, kind: str, served: list[Served], beside: list[Served]
         f"By {kind}, at {choice.name}{shown}",
         (
             "group", "cases", "with the outcome", "chosen", "found of those with it", "chosen of those without",
-            "chosen, ratio to the rest", "found, ratio to the rest", "the same, reference model", "score too high by",
+            "chosen, ratio to the rest", "found, ratio to the rest", "the same, reference model", "outcomes to expected",
         ),
         rows,
     )  # fmt: skip
@@ -422,14 +494,9 @@ def _gaps(material: Material, choice: Choice, groups: list[Group]) -> Table:
         own = [group.rows for group in groups if group.column == column]
         row: list[float | str | None] = [column]
         for chosen in (choice.chosen, choice.reference):
-            chance, hit, alarm = (
-                [
-                    float(chosen[rows & among].mean())
-                    for rows in own
-                    if (rows & among).sum() >= LEAST_POSITIVES
-                ]
-                for among in (everyone, material.outcome, ~material.outcome)
-            )
+            chance = _shares_in(chosen, everyone, own)
+            hit = _shares_in(chosen, material.outcome, own)
+            alarm = _shares_in(chosen, ~material.outcome, own)
             row += [
                 _rounded(min(chance) / max(chance)) if chance and max(chance) else None,
                 _rounded(max(hit) - min(hit)) if hit else None,
@@ -444,12 +511,18 @@ def _gaps(material: Material, choice: Choice, groups: list[Group]) -> Table:
     )
 
 
+def _shares_in(chosen: Bools, among: Bools, groups: list[Bools]) -> list[float]:
+    """The chosen share of each group that is large enough."""
+    parts = [rows & among for rows in groups]
+    return [float(chosen[rows].mean()) for rows in parts if rows.sum() >= LEAST_POSITIVES]
+
+
 def _rounded(value: float) -> float | None:
     return round(value, 3) if math.isfinite(value) else None
 
 
 def _plot(material: Material, choice: Choice, groups: list[Group], scores: Floats) -> list[Plot]:
-    served = [_served(material, choice.chosen, scores, group) for group in groups]
+    served = _served(material, choice.chosen, scores, groups)
     rows = [
         (one.group.name, one.recall.value, one.recall.low, one.recall.high)
         for one in served
@@ -470,18 +543,13 @@ def measures(material: Material) -> dict[str, Measured]:
     """Groups' figures at capacity, by the names that learners log them under: ``recall_sex_female``."""
     if material.scores is None:
         return {}
-    choice = at_capacity(material, material.scores.values)
+    scores = material.scores.values
+    audit, frame = material.brief.audit, material.data.holdout
+    columns = dict.fromkeys((*audit.characteristics, *audit.sites))
+    groups = [group for column in columns for group in groups_of(frame, column, audit.least)]
     found = {}
-    audit = material.brief.audit
-    for column in (*audit.characteristics, *audit.sites):
-        for group in groups_of(material.data.holdout, column, audit.least):
-            served = {
-                "recall": (choice.chosen, material.outcome & group.rows),
-                "precision": (material.outcome, choice.chosen & group.rows),
-                "selected": (choice.chosen, group.rows),
-            }
-            for name, (marked, among) in served.items():
-                figure = interval(*shares(marked, among, material.problem.draws))
-                for spelled in (name, f"{name}_at_capacity"):
-                    found[f"{spelled}_{slug(column)}_{slug(group.value)}"] = figure
+    for one in _served(material, at_capacity(material, scores).chosen, scores, groups):
+        whom = f"{slug(one.group.column)}_{slug(one.group.value)}"
+        for name, figure in (("recall", one.recall), ("selected", one.selected)):
+            found[f"{name}_{whom}"] = found[f"{name}_at_capacity_{whom}"] = figure
     return found

@@ -50,7 +50,7 @@ def evaluates(material: Material) -> Part:
             "Look at what the model learnt: an outcome of one kind, or inputs that are all blank.",
         )  # fmt: skip
         return part("evaluates", "All scores are the same.", findings=[*asked, finding])
-    measured = {name: material.problem.measure(name, scores) for name in METRICS}
+    measured = measures(material)
     name = material.brief.metric.name
     against = _against(material, scores)
     calibration = calibrate(material.outcome, scores)
@@ -75,7 +75,7 @@ def evaluates(material: Material) -> Part:
 
 def measures(material: Material) -> dict[str, Measured]:
     """What a model's figures are, by the names that learners log them under; empty without scores."""
-    if material.scores is None:
+    if material.scores is None or np.ptp(material.scores.values) < 1e-12:
         return {}
     return {name: material.problem.measure(name, material.scores.values) for name in METRICS}
 
@@ -227,13 +227,13 @@ def _rivals(material: Material, scores: Floats) -> list[Finding]:
 
 
 def _too_good(material: Material, measured: Mapping[str, Measured]) -> list[Finding]:
-    reference = material.problem.measure("roc_auc", material.rivals.reference)
+    reference = material.problem.value("roc_auc", material.rivals.reference)
     own = measured["roc_auc"]
-    if own.value < _TOO_GOOD or own.value - reference.value < _TOO_FAR_AHEAD:
+    if own.value < _TOO_GOOD or own.value - reference < _TOO_FAR_AHEAD:
         return []
     says = (
         f"The model is better than seems possible: its ROC area is {own.value:.3f}, and that of a reference model "
-        f"with the allowed inputs {reference.value:.3f}."
+        f"with the allowed inputs {reference:.3f}."
     )
     do = "Look for an input that tells the outcome: one recorded afterwards, or worked out from it."
     return [Finding("too-good", "major", "learner", "evaluates", says, do)]
@@ -260,11 +260,11 @@ def _claims(material: Material, measured: Mapping[str, Measured]) -> list[Findin
 
 def _harder(material: Material) -> dict[str, float]:
     """By how much the sealed hold-out is harder than the published one, for the reference model."""
-    later = pose(material.brief, material.data.later)
+    later = pose(material.brief, material.data.later, replicates=1)
     harder = {}
     for name in METRICS:
-        there = later.measure(name, material.rivals.reference_later).value
-        here = material.problem.measure(name, material.rivals.reference).value
+        there = later.value(name, material.rivals.reference_later)
+        here = material.problem.value(name, material.rivals.reference)
         lost = there - here if HIGHER_IS_BETTER[name] else here - there
         harder[name] = max(0.0, lost) if math.isfinite(lost) else 0.0
     return harder

@@ -3,7 +3,7 @@
 Puts it together; must not judge any of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from civicml.datasets.catalogue import find_dataset, refuse_in_kit
 from civicml.datasets.tables import Tables, read_tables
 from civicml.errors import CivicmlError
 from civicml.review.brief import Brief, Floats
-from civicml.review.measures import Problem, draw, group_numbers, periods
+from civicml.review.measures import REPLICATES, Problem, draw, group_numbers, periods
 from civicml.review.sandboxed import Model, ModelError, Sandbox, Scores
 from civicml.tracking.artefacts import Fetched, ModelFacts
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SEED = 20_250_401
 """Of everything that a review draws, so that two reviews of one version say the same."""
-_MOST_ROWS = 60_000
+_MOST_ROWS = 40_000
 """Cases that a review measures on; of more it takes a sample of whole groups."""
 _MOST_TRAINING = 40_000
 _MOST_CATEGORIES = 60
@@ -60,6 +60,7 @@ class Rivals:
     rule_later: Floats
     reference: Floats
     reference_later: Floats
+    reference_of: Callable[[pd.DataFrame], Floats]
 
 
 @dataclass(frozen=True)
@@ -157,13 +158,13 @@ def _at_most(frame: pd.DataFrame, brief: Brief, most: int) -> pd.DataFrame:
     return frame[np.isin(within, kept)].reset_index(drop=True)
 
 
-def pose(brief: Brief, frame: pd.DataFrame) -> Problem:
+def pose(brief: Brief, frame: pd.DataFrame, *, replicates: int = REPLICATES) -> Problem:
     """What is to be told apart among `frame`, with draws for intervals."""
     return Problem(
         frame[brief.data.outcome].to_numpy(dtype=bool),
         periods(frame, brief.metric.per, brief.data.moment),
         brief.metric.capacity,
-        draw(group_numbers(frame, brief.data.group), SEED),
+        draw(group_numbers(frame, brief.data.group), SEED, replicates),
     )
 
 
@@ -173,11 +174,13 @@ def rivals(brief: Brief, data: Data) -> Rivals:
     if len(training) > _MOST_TRAINING:
         training = training.sample(_MOST_TRAINING, random_state=SEED)
     fitted = _reference(brief, training)
-    first, second = (
-        np.asarray(fitted.predict_proba(_plain(frame, brief))[:, 1], dtype=np.float64)
-        for frame in (data.holdout, data.later)
+
+    def scores(frame: pd.DataFrame) -> Floats:
+        return np.asarray(fitted.predict_proba(_plain(frame, brief))[:, 1], dtype=np.float64)
+
+    return Rivals(
+        brief.rule(data.holdout), brief.rule(data.later), scores(data.holdout), scores(data.later), scores
     )
-    return Rivals(brief.rule(data.holdout), brief.rule(data.later), first, second)
 
 
 def _reference(brief: Brief, training: pd.DataFrame) -> "Pipeline":

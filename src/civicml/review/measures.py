@@ -15,7 +15,7 @@ from civicml.review.brief import Floats
 
 Bools = np.ndarray[tuple[int], np.dtype[np.bool_]]
 Ints = np.ndarray[tuple[int], np.dtype[np.int64]]
-REPLICATES = 400
+REPLICATES = 300
 LEVEL = 0.95
 HIGHER_IS_BETTER = {
     "recall_at_capacity": True,
@@ -169,9 +169,16 @@ class Problem:
         value, again = self.replicates(metric, scores)
         return _measured(value, again)
 
+    def value(self, metric: str, scores: Floats) -> float:
+        """One of the metrics of a brief."""
+        if metric in _CURVES:
+            return _CURVES[metric](*_Ranked(scores, self.outcome).of(np.ones(len(scores), dtype=np.float32)))
+        return Problem(
+            self.outcome, self.within, self.capacity, Draws(np.ones((1, len(scores)), np.float32))
+        ).replicates(metric, scores)[0]
+
     def replicates(self, metric: str, scores: Floats) -> tuple[float, Floats]:
         """The metric, and each replicate's."""
-        everyone = np.ones(len(scores), dtype=bool)
         if metric == "brier":
             miss = (scores - self.outcome) ** 2
             plain = self.draws.weights @ miss.astype(np.float32)
@@ -181,10 +188,9 @@ class Problem:
             if metric == "recall_at_capacity":
                 return shares(chosen, self.outcome, self.draws)
             return shares(self.outcome, chosen, self.draws)
-        curve = {"roc_auc": _roc_auc, "average_precision": _average_precision}[metric]
         counted = _Ranked(scores, self.outcome)
-        again = np.array([curve(*counted.of(weights)) for weights in self.draws.weights])
-        return curve(*counted.of(everyone.astype(np.float32))), again
+        again = np.array([_CURVES[metric](*counted.of(weights)) for weights in self.draws.weights])
+        return self.value(metric, scores), again
 
 
 class _Ranked:
@@ -217,6 +223,9 @@ def _average_precision(positive: Floats, negative: Floats) -> float:
     seen = positive + negative
     precision = np.divide(positive, seen, out=np.zeros_like(seen), where=seen > 0)
     return float(np.sum(np.diff(positive, prepend=0.0) * precision) / positive[-1])
+
+
+_CURVES = {"roc_auc": _roc_auc, "average_precision": _average_precision}
 
 
 # --- calibration ----------------------------------------------------------------------------------

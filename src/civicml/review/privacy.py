@@ -4,7 +4,7 @@ Membership inference: Yeom and others (2018), an attack by the loss; its advanta
 recognised less the share of others taken for members, at the best bar. It must not know how a model works.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ _LEAST = 500
 
 @dataclass(frozen=True)
 class Advantage:
-    """Of an attack: `value` where `noise` is what it would be without any memory (95 of 100 times less)."""
+    """Of an attack: `value`, where `noise` is what it would be against a model that remembers nothing."""
 
     value: float
     noise: float
@@ -52,7 +52,7 @@ def privacy(material: Material) -> Part:
         findings += _remembers(advantage)
         said.append(
             f"Whoever knows a case and its outcome can tell whether the model learnt from it with an advantage of "
-            f"{max(0.0, advantage.value):.3f} over guessing."
+            f"{max(0.0, advantage.value):.3f} over guessing; against a model without memory it is {advantage.noise:.3f}."
         )
     try:
         told, _ = material.model.ask("kept", _asked(material))
@@ -76,14 +76,21 @@ def _attack(material: Material) -> Advantage | None:
     if len(data.before) < _LEAST or len(others) < _LEAST:
         return None
     generator = np.random.default_rng(SEED)
-    losses = []
+    losses, plain = [], []
     for frame in (data.before, others):
         rows = generator.permutation(len(frame))[:_SAMPLE]
         sample = frame.iloc[rows].reset_index(drop=True)
-        scores = np.clip(material.model.scores(material.inputs(sample)).values, 1e-6, 1 - 1e-6)
         outcome = sample[brief.data.outcome].to_numpy(dtype=bool)
-        losses.append(-np.log(np.where(outcome, scores, 1 - scores)))
-    return advantage_of(losses[0], losses[1])
+        losses.append(_loss(material.model.scores(material.inputs(sample)).values, outcome))
+        plain.append(_loss(material.rivals.reference_of(sample), outcome))
+    found = advantage_of(losses[0], losses[1])
+    # What a coarse model gives away too is a difference of the times, not memory.
+    return replace(found, noise=max(found.noise, advantage_of(plain[0], plain[1]).value))
+
+
+def _loss(scores: Floats, outcome: Bools) -> Floats:
+    held = np.clip(scores, 1e-6, 1 - 1e-6)
+    return -np.log(np.where(outcome, held, 1 - held))
 
 
 def advantage_of(members: Floats, others: Floats) -> Advantage:
@@ -115,12 +122,13 @@ def _attack_table(advantage: Advantage) -> Table:
 
 
 def _remembers(advantage: Advantage) -> list[Finding]:
-    if advantage.value < _NOTED or advantage.value < advantage.noise:
+    memory = advantage.value - advantage.noise
+    if memory < _NOTED:
         return []
-    severity: Severity = "major" if advantage.value >= _GRAVE else "minor"
+    severity: Severity = "major" if memory >= _GRAVE else "minor"
     says = (
         f"The model remembers rows that it learnt from: an attacker tells them from others with an advantage of "
-        f"{advantage.value:.2f}, where {advantage.noise:.2f} is chance."
+        f"{advantage.value:.2f}, where a model without memory has {advantage.noise:.2f}."
     )
     do = "Make the model coarser (fewer or shallower trees, larger leaves, more regularisation) and measure again."
     return [Finding("remembers-rows", severity, "learner", "privacy", says, do)]

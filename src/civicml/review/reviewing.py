@@ -105,7 +105,7 @@ def review(
                 modules=_NEEDED.get(facts.kind, ()) or _PRESENT,
             )
         )  # fmt: skip
-        parts, lineage = _measure(stack, sandbox, brief, cohort, (handed_in, facts, registry), tell)
+        parts, lineage = _measure(stack, sandbox, brief, cohort, (handed_in, facts, registry), tell=tell)
     return Review(
         model, str(number), brief.domain, handed_in.run_id, handed_in.learner, _moment(began),
         round(time.monotonic() - clock, 1), lineage, parts,
@@ -118,6 +118,7 @@ def _measure(
     brief: Brief,
     cohort: Path,
     version: tuple[Fetched, ModelFacts, Registry],
+    *,
     tell: "_Steps",
 ) -> tuple[tuple[Part, ...], Mapping[str, str]]:
     handed_in, facts, registry = version
