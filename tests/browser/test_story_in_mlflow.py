@@ -82,9 +82,9 @@ def test_mlflow_tells_the_story_of_a_version(served, chromium: str, artefacts: P
         page.screenshot(path=artefacts / "mlflow_model.png", full_page=True)
         browser.close()
 
-    assert "Returned." in texts["1"]
+    assert "The department's record: returned" in texts["1"]
     assert "It cannot know how long a visit will last." in texts["1"]
     assert "1 critical finding" in texts["1"]
-    assert "Accepted, in use." in texts["2"]
+    assert "The department's record: accepted, in use" in texts["2"]
     assert "Dissent: Eve Ellis: the trial is short." in texts["2"]
     assert "Dr Dee Dobson, Head of Primary Care Access" in texts["2"]

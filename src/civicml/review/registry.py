@@ -287,7 +287,7 @@ PAST = {
 def _description(before: str, story: Story, version: str, told: list[Entry]) -> str:
     """The version's story in Markdown, below what its author wrote."""
     own = before.partition(HEADING)[0].rstrip()[:1_500]
-    lines = [HEADING, "", f"**{story.state(version).capitalize()}.**", ""]
+    lines = [f"{HEADING}: {story.state(version)}", ""]  # MLflow's list of versions shows the first line
     tale = [f"- {telling(entry, version)}" for entry in told]
     while len("\n".join([own, "", *lines, *tale])) > _MOST_LETTERS - 60 and len(tale) > 1:
         tale = ["- (Earlier lines are in the record.)", *tale[2:]]
