@@ -163,16 +163,11 @@ def _peak() -> Iterator[list[int]]:
 
 
 def scorer(fitted: Any) -> Callable[[pd.DataFrame], Any]:
-    """A fitted model as a function from inputs to scores between 0 and 1."""
-    with contextlib.suppress(ImportError, AttributeError):
-        from civicml.tracking import artefacts
+    """A fitted model as a function from inputs to scores: as it would be kept, and opened again."""
+    from civicml.tracking.artefacts.opening import scores_of
 
-        made: Callable[[pd.DataFrame], Any] = artefacts.scorer(fitted)
-        return made
-    if hasattr(fitted, "predict_proba"):
-        return lambda frame: fitted.predict_proba(frame)[:, 1]
-    if hasattr(fitted, "predict"):
-        return fitted.predict  # type: ignore[no-any-return]
+    if hasattr(fitted, "predict_proba") or hasattr(fitted, "predict"):
+        return scores_of(fitted)
     if callable(fitted):
         return fitted  # type: ignore[no-any-return]
     raise TypeError(f"train() returned a '{type(fitted).__name__}', which gives no scores")
