@@ -38,8 +38,8 @@ INPUTS = WORDS + NUMBERS + CROSSED
 def train(tables: Mapping[str, pd.DataFrame], seed: int, crossed: Sequence[str] = CROSSED) -> Pipeline:
     """Fit on every person of the quarters before the brief's hold-out.
 
-    Numbers become eight bands each: risk does not rise in a straight line with any of them. Sex counts together
-    with housing, because having no home means another risk for women than for men.
+    Numbers become eight bands each: risk does not rise in a straight line with any of them. Sex counts
+    together with housing, because having no home means another risk for women than for men.
 
     Args:
         tables: the published tables of `reoffending`.
@@ -61,7 +61,5 @@ def train(tables: Mapping[str, pd.DataFrame], seed: int, crossed: Sequence[str] 
     )
     model = make_pipeline(encode, LogisticRegression(C=0.3, max_iter=1000, random_state=seed))
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Bins whose width"
-        )  # many have none: bands fall together
+        warnings.filterwarnings("ignore", "Bins whose width")  # many have none: bands fall together
         return model.fit(learn[[*WORDS, *NUMBERS, *crossed]], learn[brief.data.outcome])
