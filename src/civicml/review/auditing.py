@@ -10,7 +10,7 @@ selection and on recall; equalised odds: Hardt, Price and Srebro (2016).
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -67,16 +67,20 @@ class Ratio:
 
     def surely_below(self, bound: float, tries: int) -> bool:
         """Whether it is below `bound` beyond chance, when as many as `tries` groups are looked at."""
-        return self._known and self.value * math.exp(_far(tries) * self.error) < bound
+        return self._known and math.exp(self._centre + _far(tries) * self.error) < bound
 
     def surely_above(self, bound: float, tries: int) -> bool:
         """The same, above."""
-        return self._known and self.value * math.exp(-_far(tries) * self.error) > bound
+        return self._known and math.exp(self._centre - _far(tries) * self.error) > bound
 
     @property
     def error(self) -> float:
         """The standard error of its logarithm."""
         return max(float(np.std(self.logs)), self.least_error, 1e-6)
+
+    @property
+    def _centre(self) -> float:
+        return float(np.mean(self.logs))
 
     @property
     def _known(self) -> bool:
@@ -150,9 +154,7 @@ def audits(material: Material) -> Part:
             served = _served(material, choice.chosen, scores, groups)
             beside = _served(material, choice.reference, material.rivals.reference, groups)
             tables += [_table(choice, kind, served, beside, short=kind != "characteristic")] if served else []
-            found = list(_judge(material, choice, served, beside, named))
-            named |= {finding.code.split(":")[-1] for finding in found}
-            findings += found
+            findings += _judge(material, choice, served, beside, named)
         tables.append(_gaps(material, choice, single))
     small = _too_small(frame, audit.characteristics, audit.least)
     compared = (
@@ -351,26 +353,35 @@ def _judge(
     """
     bound, tries = material.brief.audit.four_fifths, len(served)
     found: dict[tuple[str, str], list[tuple[Served, Served]]] = {}
+    worse_in: set[str] = set()
     for one, reference in zip(served, beside, strict=True):
         if any(part_of in named for part_of in _parts_of(one.group)):
             continue  # the pair is served so because one of its two groups is
+        kinds: list[str] = []
         less = one.positives >= LEAST_POSITIVES and one.recall_ratio.surely_below(bound, tries)
-        worse = one.recall_ratio.over(reference.recall_ratio).surely_below(bound, tries)
-        scored_low = one.as_expected.surely_above(_WRONG_SCORES, tries)
-        if less and worse and (scored_low or one.group.name in choice.barred):
+        worse = less and one.recall_ratio.over(reference.recall_ratio).surely_below(bound, tries)
+        low = one.as_expected.surely_above(_WRONG_SCORES, tries)
+        if worse and (low or one.group.name in choice.barred):
+            named.add(one.group.name)
             yield _underserved(choice, one, reference)
-        elif less:
-            found.setdefault(("worse" if worse else "brought", one.group.column), []).append((one, reference))
-        elif scored_low and not reference.as_expected.surely_above(1.0, tries):
-            found.setdefault(("low", one.group.column), []).append((one, reference))
+        elif less and (worse or one.group.column in material.brief.audit.characteristics):
+            # Of pairs of characteristics and of sites, what the cases bring is in the table.
+            kinds.append("less")
+            worse_in |= {one.group.column} if worse else set()
+        elif low and not reference.as_expected.surely_above(1.0, tries):
+            kinds.append("low")
         alarmed = one.false_alarm_ratio.over(reference.false_alarm_ratio).surely_above(1 / bound, tries)
         over = one.false_alarm_ratio.surely_above(1 / bound, tries)
         if over and alarmed and one.as_expected.surely_below(1 / _WRONG_SCORES, tries):
-            found.setdefault(("alarmed", one.group.column), []).append((one, reference))
+            kinds.append("alarmed")
+        for kind in kinds:
+            named.add(one.group.name)
+            found.setdefault((kind, one.group.column), []).append((one, reference))
     for (kind, column), pairs in found.items():
-        # Of pairs of characteristics and of sites, what the cases bring is in the table.
-        if kind != "brought" or column in material.brief.audit.characteristics:
-            yield _SAID[kind](choice, column, pairs)
+        if kind == "less":
+            yield _found_less(choice, column, pairs, worse=column in worse_in)
+        else:
+            yield (_low if kind == "low" else _alarmed)(choice, column, pairs)
 
 
 def _parts_of(group: Group) -> list[str]:
@@ -410,7 +421,7 @@ def _found_less(choice: Choice, column: str, pairs: list[tuple[Served, Served]],
         f"At {choice.name}, outcomes are found less often in some groups of '{column}', as a ratio to everybody "
         f"else: {_listed(pairs, 'recall_ratio')}. "
         + (
-            "The reference model does better there, but the scores fit the outcomes."
+            "The reference model does clearly better in some, though the scores there fit the outcomes."
             if worse
             else "The cases bring it with them: the reference model does little better."
         )
@@ -420,14 +431,6 @@ def _found_less(choice: Choice, column: str, pairs: list[tuple[Served, Served]],
     )
     severity: Severity = "major" if worse else "minor"
     return Finding(f"found-less:{choice.code}{column}", severity, "learner", "audits", says, do)
-
-
-def _worse(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
-    return _found_less(choice, column, pairs, worse=True)
-
-
-def _brought(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
-    return _found_less(choice, column, pairs, worse=False)
 
 
 def _alarmed(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
@@ -446,11 +449,6 @@ def _low(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Fin
     )
     do = "Look at how the model treats these groups, and whether an input is recorded otherwise there."
     return Finding(f"scores-low:{choice.code}{column}", "major", "learner", "audits", says, do)
-
-
-_SAID: dict[str, Callable[[Choice, str, list[tuple[Served, Served]]], Finding]] = {
-    "worse": _worse, "brought": _brought, "alarmed": _alarmed, "low": _low,
-}  # fmt: skip
 
 
 # --- tables and pictures --------------------------------------------------------------------------
@@ -497,11 +495,8 @@ def _gaps(material: Material, choice: Choice, groups: list[Group]) -> Table:
             chance = _shares_in(chosen, everyone, own)
             hit = _shares_in(chosen, material.outcome, own)
             alarm = _shares_in(chosen, ~material.outcome, own)
-            row += [
-                _rounded(min(chance) / max(chance)) if chance and max(chance) else None,
-                _rounded(max(hit) - min(hit)) if hit else None,
-                _rounded(max(alarm) - min(alarm)) if alarm else None,
-            ]
+            least = min(chance, default=math.nan) / (max(chance, default=math.nan) or math.nan)
+            row += [_rounded(least), *(_rounded(float(np.ptp(one))) if one else None for one in (hit, alarm))]
         rows.append(tuple(row))
     names = ("least chosen to most chosen", "gap in found", "gap in chosen without the outcome")
     return Table(
