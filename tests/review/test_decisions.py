@@ -144,6 +144,14 @@ def test_without_a_review_of_this_very_version_nothing_is_decided(cohort: Path, 
     refused(cohort, desk, "was accepted on .* already", first, "accept", DEE, WHY)
 
 
+def test_what_was_open_when_a_version_was_accepted_is_told_with_it(
+    cohort: Path, desk: Desk, reviewed
+) -> None:
+    version = reviewed(GAP, TYPO)
+    decide(cohort, MODEL, version, "accept", DEE, WHY)
+    assert "Access, with 1 major finding open. Because:" in desk.version(version).description
+
+
 @pytest.mark.parametrize("what", ["file", "metric", "source"])
 def test_a_run_that_changed_after_its_review_takes_a_new_one(
     cohort: Path, desk: Desk, reviewed, what: str
