@@ -1,31 +1,8 @@
-"""What is known of a model from its files alone, and how a model is turned away.
-
-Holds no logic: these are what `inspect` gives and raises.
-"""
+"""What is known of a model from its files alone: what `inspect` gives. Holds no logic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-
-from civicml.errors import CivicmlError
-
-
-class Refused(CivicmlError):  # noqa: N818 (it is not a mistake of ours: the artefact is turned away)
-    """An artefact that is not taken, and what to hand in in its place.
-
-    Args:
-        reason: one clear sentence: what was found, and where.
-        instead: one clear sentence: what to do about it.
-    """
-
-    def __init__(self, reason: str, instead: str) -> None:
-        super().__init__(f"{reason} {instead}")
-        self.reason = reason
-        self.instead = instead
-
-
-class CodeFound(Refused):
-    """An artefact that could run code when it is loaded."""
 
 
 @dataclass(frozen=True)

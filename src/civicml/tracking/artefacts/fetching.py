@@ -5,31 +5,31 @@ version's run are fetched, from the store's own place. It must not open what it 
 """
 
 import os
-import shutil
 import stat
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from civicml.errors import CivicmlError
-from civicml.tracking.artefacts.facts import Refused
-from civicml.tracking.artefacts.inspecting import LARGEST_MODEL, LOG_AGAIN, refuse_name, refuse_size
+from civicml.tracking.artefacts.refusing import LARGEST_MODEL, LOG_AGAIN, Refused, refuse_name, refuse_size
 from civicml.tracking.artefacts.saving import MODEL_FOLDER
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
     from mlflow.tracking import MlflowClient
 
     from civicml.tracking.store import Store
 
 _BLOCK = 1 << 20
 _MOST_DEPTH = 20
+_WAIT = "Wait until the run has ended, and fetch again."
 _REGISTER_AGAIN = "Hand the run in again with artefacts.register."
 
 
@@ -129,7 +129,7 @@ def _source(store: "Store", version: "ModelVersion", run: "Run") -> Path | None:
     if run.info.lifecycle_stage == "deleted":
         raise Refused("The run of this version has been deleted.", _REGISTER_AGAIN)
     parts = urllib.parse.urlsplit(place)
-    if parts.scheme == "mlflow-artifacts":
+    if parts.scheme == "mlflow-artifacts" and not parts.netloc:  # with a host it would be that host's
         return None
     folder = Path(urllib.request.url2pathname(parts.path) if parts.scheme == "file" else place).resolve()
     if parts.scheme not in ("", "file") or store.artifacts is None:
@@ -147,29 +147,42 @@ def _copy(source: Path, place: Path, limit: int) -> None:
     """Copy a folder that others can write to: no link is followed, and no more than `limit` is written."""
     if not source.is_dir():
         raise Refused("The run has no files.", LOG_AGAIN)
-    files = dict(_listed(source, limit))
+    files = _listed(source, limit)
     written = 0
-    for relative, size in files.items():
-        target = place / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(source / relative, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            raise Refused(f"'{relative}' cannot be read.", LOG_AGAIN) from None
-        with os.fdopen(handle, "rb") as reading, target.open("wb") as writing:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise Refused(f"'{relative}' is not an ordinary file.", LOG_AGAIN)
-            while block := reading.read(_BLOCK):
-                written += len(block)
-                refuse_size(0, written, limit)
-                writing.write(block)
-        if target.stat().st_size != size:
-            raise Refused(f"'{relative}' changed while it was copied.", "Wait until the run has ended.")
+    # Folders are opened one within the other, without following links: what is swapped meanwhile is not read.
+    for folder, _, names, handle in os.fwalk(source, follow_symlinks=False):
+        within = Path(folder).relative_to(source)
+        (place / within).mkdir(exist_ok=True)
+        for name in names:
+            relative = PurePosixPath((within / name).as_posix())
+            size = _copy_file(name, handle, place / relative, limit - written)
+            if size != files.get(relative):
+                raise Refused(f"'{relative}' changed while it was copied.", _WAIT)
+            written += size
+    if written != sum(files.values()):
+        raise Refused("Files went away while they were copied.", _WAIT)
 
 
-def _listed(source: Path, limit: int) -> Iterator[tuple[PurePosixPath, int]]:
-    """Every file and its size, looked at without following a link; all are checked before the first is given."""
-    found: list[tuple[PurePosixPath, int]] = []
+def _copy_file(name: str, folder: int, target: Path, limit: int) -> int:
+    """Copy one ordinary file out of an open folder; gives how many bytes."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        raise Refused(f"'{name}' cannot be read.", LOG_AGAIN) from None
+    written = 0
+    with os.fdopen(handle, "rb") as reading, target.open("wb") as writing:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise Refused(f"'{name}' is not an ordinary file.", LOG_AGAIN)
+        while block := reading.read(_BLOCK):
+            written += len(block)
+            refuse_size(0, written, limit)
+            writing.write(block)
+    return written
+
+
+def _listed(source: Path, limit: int) -> dict[PurePosixPath, int]:
+    """Every file and its size, no link followed."""
+    found: dict[PurePosixPath, int] = {}
     for folder, folders, files in os.walk(source):
         for name in (*folders, *files):
             path = Path(folder, name)
@@ -177,11 +190,11 @@ def _listed(source: Path, limit: int) -> Iterator[tuple[PurePosixPath, int]]:
             refuse_name(str(relative))
             status = path.lstat()
             if stat.S_ISREG(status.st_mode):
-                found.append((relative, status.st_size))
+                found[relative] = status.st_size
             elif not stat.S_ISDIR(status.st_mode):
                 raise Refused(f"'{relative}' is a link, or no ordinary file.", "Hand in the file itself.")
-        refuse_size(len(found), sum(size for _, size in found), limit)
-    yield from found
+        refuse_size(len(found), sum(found.values()), limit)
+    return found
 
 
 def _download(run: "Run", place: Path, limit: int) -> None:
@@ -195,14 +208,12 @@ def _download(run: "Run", place: Path, limit: int) -> None:
     for path, size in files.items():
         target = place / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        repository._download_file(path, str(target))
+        repository._download_file(path, str(target))  # type: ignore[no-untyped-call]
         if target.stat().st_size != size:
-            raise Refused(
-                f"'{path}' is not of the size that the server gave.", "Wait until the run has ended."
-            )
+            raise Refused(f"'{path}' is not of the size that the server gave.", _WAIT)
 
 
-def _listed_there(repository: Any, limit: int) -> dict[str, int]:
+def _listed_there(repository: "ArtifactRepository", limit: int) -> dict[str, int]:
     found: dict[str, int] = {}
     open_folders: list[str | None] = [None]
     while open_folders:
@@ -219,8 +230,3 @@ def _listed_there(repository: Any, limit: int) -> dict[str, int]:
                 found[entry.path] = int(entry.file_size or 0)
         refuse_size(len(found) + len(open_folders), sum(found.values()), limit)
     return found
-
-
-def discard(fetched: Fetched) -> None:
-    """Remove what was fetched."""
-    shutil.rmtree(fetched.folder)

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - models and arrays of libraries that may not be there
 """Makes a predicting function of a model's files. Only inside a sandbox: forged numbers can still do harm.
 
 What is opened has passed `inspect`, so no code of the learner's runs; but a tree that points
@@ -12,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from civicml.errors import CivicmlError
-from civicml.tracking.artefacts.facts import ModelFacts, Refused
-from civicml.tracking.artefacts.inspecting import inspect, our_flavour
+from civicml.tracking.artefacts.facts import ModelFacts
+from civicml.tracking.artefacts.inspecting import inspect
+from civicml.tracking.artefacts.mlmodel import our_flavour
+from civicml.tracking.artefacts.refusing import Refused
 from civicml.tracking.artefacts.reviewed import ONNX_FILE, SKOPS_FILE, skops_types
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def _opened(model: Path, facts: ModelFacts) -> Callable[[pd.DataFrame], Any]:
         from civicml.tracking.artefacts.network_files import open_network
 
         return open_network(model, our_flavour(model))
-    from civicml.tracking.artefacts.text_files import open_text
+    from civicml.tracking.artefacts.network_files import open_text
 
     return open_text(model, our_flavour(model))
 
@@ -85,7 +88,7 @@ def scores_of(model: Any) -> Callable[[pd.DataFrame], Any]:
     """
     if getattr(model, "classes_", None) is None:
         if hasattr(model, "predict"):
-            return lambda frame: model.predict(frame)
+            return model.predict  # type: ignore[no-any-return]
         raise Refused("The model cannot predict.", "Log a fitted classifier, or a pipeline that ends in one.")
     if not hasattr(model, "predict_proba"):
         raise Refused(
@@ -107,7 +110,7 @@ class _ForMlflow:
     def __init__(self, folder: Path) -> None:
         self._predict = open_model(folder)
 
-    def predict(self, model_input: pd.DataFrame, params: Any = None) -> "NDArray[np.float64]":
+    def predict(self, model_input: pd.DataFrame, params: object = None) -> "NDArray[np.float64]":
         return self._predict(model_input)
 
 

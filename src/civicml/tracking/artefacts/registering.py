@@ -3,7 +3,7 @@
 import re
 
 from civicml.errors import CivicmlError
-from civicml.tracking.artefacts.facts import Refused
+from civicml.tracking.artefacts.refusing import Refused
 from civicml.tracking.artefacts.saving import CODE_TAG, MODEL_FOLDER, MODEL_TAG, SEED_TAG
 
 CANDIDATE = "candidate"

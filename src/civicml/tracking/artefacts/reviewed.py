@@ -4,12 +4,9 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
-# Who puts a flavour's files together again, and the only files it may name.
-LOADERS = {
-    "sklearn": "mlflow.sklearn",
-    "onnx": "mlflow.onnx",
-    "civicml": "civicml.tracking.artefacts.opening",
-}
+# The only module that MLflow may be told to put a model together with, and the flavours it knows.
+LOADER = "civicml.tracking.artefacts.opening"
+FLAVOURS = ("civicml", "onnx", "sklearn")
 SKOPS_FILE = "model.skops"
 ONNX_FILE = "model.onnx"
 OUR_FLAVOUR = "civicml"

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401 - models and arrays of libraries that may not be there
 """Keeps a model with its run as data: numbers, names and settings, and nothing that runs.
 
 What is written is inspected before it is kept, by the same rules as at a review: what a
@@ -5,21 +6,17 @@ review would refuse, the learner hears here.
 """
 
 import hashlib
-import logging
 import os
 import shutil
 import subprocess
 import tempfile
-import warnings
-from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from civicml.errors import CivicmlError
-from civicml.tracking.artefacts.facts import CodeFound, ModelFacts, Refused
-from civicml.tracking.artefacts.inspecting import SAVE_SAFELY, inspect
-from civicml.tracking.artefacts.reviewed import skops_types
+from civicml.tracking.artefacts.facts import ModelFacts
+from civicml.tracking.artefacts.inspecting import inspect
+from civicml.tracking.artefacts.writing import write_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,134 +76,12 @@ def log_model(
         for name, given in written.items():
             _copy(given, place / name)
         tags = _tags(data, seed, place / "source", Path(source))
-        notes = {"data": data, "seed": seed, "code": tags[CODE_TAG], "versions": _versions()}
-        _save(model, example.head(_MOST_EXAMPLES), place / MODEL_FOLDER, notes)
+        notes = {"data": data, "seed": seed, "code": tags[CODE_TAG]}
+        write_model(model, example.head(_MOST_EXAMPLES), place / MODEL_FOLDER, notes)
         facts = inspect(place)
         mlflow.log_artifacts(str(place))
         mlflow.set_tags(tags | {MODEL_TAG: facts.sha256})
     return facts
-
-
-def _save(model: Any, example: "pd.DataFrame", folder: Path, notes: Mapping[str, Any]) -> None:
-    if len(example) < 5:
-        raise CivicmlError(f"The example has {len(example)} rows; give at least five.")
-    _refuse_kind(model)
-    from sklearn.base import BaseEstimator
-
-    if isinstance(model, BaseEstimator):
-        _save_sklearn(model, example, folder, notes)
-        return
-    raise Refused(f"A {type(model).__name__} cannot be kept as data.", SAVE_SAFELY)
-
-
-def _refuse_kind(model: Any) -> None:
-    """Refuse what is known to need code: said here, where the learner can act on it."""
-    names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(model).__mro__}
-    if any(name.startswith("torch.jit.") for name in names):
-        raise CodeFound("A TorchScript model is code.", "Log the network itself, as artefacts.Network.")
-    if any(name.startswith("mlflow.pyfunc.") for name in names):
-        raise CodeFound(
-            "A python_function model is saved with cloudpickle, which runs code when it is loaded.",
-            SAVE_SAFELY,
-        )
-    if isinstance(model, (str, Path, bytes)):
-        raise CodeFound(
-            "A file of a saved model is not taken: pickle and joblib run code when they are loaded.",
-            "Pass the fitted model itself.",
-        )
-
-
-def _save_sklearn(model: Any, example: "pd.DataFrame", folder: Path, notes: Mapping[str, Any]) -> None:
-    import mlflow.sklearn
-    from mlflow.exceptions import MlflowException
-
-    from civicml.tracking.artefacts.opening import scores_of
-
-    score = scores_of(model)
-    signature = _signature(example, score(example))
-    try:
-        with quiet():
-            mlflow.sklearn.save_model(
-                model,
-                str(folder),
-                signature=signature,
-                input_example=example,
-                serialization_format="skops",
-                skops_trusted_types=sorted(_needed(model)),
-                pip_requirements=_requirements("scikit-learn", "skops", "numpy", "pandas"),
-                pyfunc_predict_fn="predict_proba" if hasattr(model, "predict_proba") else "predict",
-                metadata={"civicml": dict(notes)},
-            )
-    except MlflowException as error:
-        raise Refused(f"skops cannot save this model ({str(error)[:200]}).", SAVE_SAFELY) from None
-
-
-def _needed(model: Any) -> tuple[str, ...]:
-    """The reviewed types that this model needs; refuses a model that needs others."""
-    import skops.io
-    from skops.io.exceptions import UnsupportedTypeException
-
-    from civicml.tracking.artefacts.inspecting import refuse_types
-
-    try:
-        types = tuple(skops.io.get_untrusted_types(data=skops.io.dumps(model)))
-    except UnsupportedTypeException as error:
-        raise Refused(f"skops cannot save this model: {error}", SAVE_SAFELY) from None
-    refuse_types(types)
-    return tuple(name for name in types if name in skops_types())
-
-
-def _signature(example: "pd.DataFrame", scores: Any) -> Any:
-    import numpy as np
-    from mlflow.exceptions import MlflowException
-    from mlflow.models import infer_signature
-
-    scores = np.asarray(scores, dtype=np.float64).reshape(-1)
-    if (
-        scores.shape != (len(example),)
-        or not np.isfinite(scores).all()
-        or scores.min() < 0
-        or scores.max() > 1
-    ):
-        raise Refused(
-            "The model's predictions for the example are not one number between 0 and 1 for each row.",
-            "Log a model of a probability: a classifier, calibrated if need be.",
-        )
-    try:
-        with quiet():
-            return infer_signature(example, scores)
-    except MlflowException as error:
-        raise CivicmlError(f"The example has a column that no signature can describe: {error}") from None
-
-
-def _requirements(*names: str) -> list[str]:
-    return [f"{name}=={version(name)}" for name in names]
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in ("scikit-learn", "numpy", "pandas", "skops", "torch", "transformers", "onnx"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-class quiet(warnings.catch_warnings):  # noqa: N801 (used as a statement)
-    """A block in which MLflow neither warns nor logs: what it would say does not concern a learner."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.simplefilter("ignore")
-        self._levels = {name: logging.getLogger(name).level for name in ("mlflow",)}
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
-        return entered
-
-    def __exit__(self, *problem: Any) -> None:
-        for name, level in self._levels.items():
-            logging.getLogger(name).setLevel(level)
-        super().__exit__(*problem)
 
 
 def _copy(given: Path, place: Path) -> None:
@@ -241,7 +116,7 @@ def _tags(data: str, seed: int, copied: Path, source: Path) -> dict[str, str]:
 
 
 def source_hash(folder: Path) -> str:
-    """The version of training code: ``sha256:`` and the hash of every file's name and content below `folder`."""
+    """The version of training code: ``sha256:`` and the hash of every file's name and content."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()}\n{path.stat().st_size}\n".encode())
