@@ -27,6 +27,7 @@ from civicml.review.measures import Bools, Measured, interval, select
 from civicml.review.parts import not_done, part
 
 LEAST_POSITIVES = 20
+_GRAVE = "underserved:"
 _WRONG_SCORES = 1.1
 """Outcomes to what such scores mean in general, above which scores are too low."""
 _MOST_LISTED = 6
@@ -355,16 +356,23 @@ def _judge(
     found: dict[tuple[str, str], list[tuple[Served, Served]]] = {}
     worse_in: set[str] = set()
     for one, reference in zip(served, beside, strict=True):
-        if any(part_of in named for part_of in _parts_of(one.group)):
-            continue  # the pair is served so because one of its two groups is
         kinds: list[str] = []
+        # A pair may be served so because one of its two groups is, but a lesser fault there hides no graver one.
+        parts = _parts_of(one.group)
         less = one.positives >= LEAST_POSITIVES and one.recall_ratio.surely_below(bound, tries)
         worse = less and one.recall_ratio.over(reference.recall_ratio).surely_below(bound, tries)
         low = one.as_expected.surely_above(_WRONG_SCORES, tries)
-        if worse and (low or one.group.name in choice.barred):
-            named.add(one.group.name)
+        if (
+            worse
+            and (low or one.group.name in choice.barred)
+            and not named & {f"{_GRAVE}{of}" for of in parts}
+        ):
+            named |= {one.group.name, f"{_GRAVE}{one.group.name}"}
             yield _underserved(choice, one, reference)
-        elif less and (worse or one.group.column in material.brief.audit.characteristics):
+            continue
+        if named & set(parts):
+            continue
+        if less and (worse or one.group.column in material.brief.audit.characteristics):
             # Of pairs of characteristics and of sites, what the cases bring is in the table.
             kinds.append("less")
             worse_in |= {one.group.column} if worse else set()

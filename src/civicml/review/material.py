@@ -27,7 +27,7 @@ SEED = 20_250_401
 """Of everything that a review draws, so that two reviews of one version say the same."""
 _MOST_ROWS = 40_000
 """Cases that a review measures on; of more it takes a sample of whole groups."""
-_MOST_TRAINING = 40_000
+_MOST_TRAINING = 150_000
 _MOST_CATEGORIES = 60
 
 
