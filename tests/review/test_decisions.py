@@ -523,9 +523,13 @@ def test_nothing_is_written_through_a_link_that_a_learner_left(
     mine.mkdir()
     (artefacts / "review").symlink_to(mine)
 
-    with pytest.raises(CivicmlError):
-        attach(cohort, desk.review(version))
+    with pytest.raises(CivicmlError, match="is a link, so nothing is written there"):
+        attach(cohort, desk.review(version, LEAK, refused="It is a pickle."))
     assert list(mine.iterdir()) == []
+
+    (artefacts / "review").unlink()
+    go_on(cohort, MODEL)
+    assert LEAK.code in desk.artefact(version, "review/round-1/review.json")
 
 
 def test_a_registry_that_fails_after_the_record_says_what_to_do(
