@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from civicml.autograder.proof import Proof
     from civicml.cohort import Attempt, Cohort, Receipt, Standing
     from civicml.course import Week
+    from civicml.review.record import Entry
 
 app = typer.Typer(
     name="civicml",
@@ -188,7 +189,9 @@ def cohort_init(
         typer.Option(help="Day 0 of the course's plan; else this week's Monday.", formats=["%Y-%m-%d"]),
     ] = None,
     name: Annotated[str, typer.Option(help="What to call it; else the directory's name.")] = "",
-    learners: Annotated[Path | None, typer.Option(help="A CSV file: id,first_name,last_name,email.")] = None,
+    learners: Annotated[
+        Path | None, typer.Option(help="A CSV file: id,first_name,last_name,email,team.")
+    ] = None,
 ) -> None:
     """Make a new cohort: its directory, its secret, its sealed data, its gradebook."""
     from civicml.cohort import init, read_learners
@@ -209,7 +212,7 @@ def cohort_init(
 @cohort_app.command("add")
 def cohort_add(
     learner: Annotated[list[str] | None, typer.Argument(help="Ids of learners.")] = None,
-    file: Annotated[Path | None, typer.Option(help="A CSV file: id,first_name,last_name,email.")] = None,
+    file: Annotated[Path | None, typer.Option(help="A CSV file: id,first_name,last_name,email,team.")] = None,
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
     """Enrol learners, or correct their names."""
@@ -1043,6 +1046,132 @@ def dossier_export(
 
     for path in export(folder, page_to=to, table_to=atrs, draft=draft):
         console.print(f"Written: {path}", highlight=False, soft_wrap=True, markup=False)
+
+
+# --- decisions on capstones -----------------------------------------------------------------------
+
+ModelArgument = Annotated[str, typer.Argument(help="The registered model.", metavar="MODEL")]
+_SEVERE = {"critical": "red", "major": "yellow"}
+
+
+@app.command()
+def review(
+    model: ModelArgument,
+    version: Annotated[str, typer.Argument(help="Its version.")],
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Measure a version on the sealed cases, and put the review on the record and beside the version."""
+    from civicml.review.findings import by_severity
+    from civicml.review.keeping import review_on_record
+
+    opened = _opened(cohort)
+    with _bar(f"Reviewing {model} {version}:") as report:
+        kept = review_on_record(opened.root, model, version, root=opened.course.root, report=report)
+    for one in by_severity(kept.review.findings):
+        line = f"{one.severity}, for the {one.owner}: {one.code}\n    {one.says}"
+        console.print(line, style=_SEVERE.get(one.severity), highlight=False, soft_wrap=True, markup=False)
+    print(f"Round {kept.round}: {len(kept.review.findings) or 'no'} findings.")
+    print(f"Read before you decide: {kept.page}")
+
+
+@app.command()
+def decide(  # noqa: PLR0917 - options of a command
+    model: ModelArgument,
+    version: Annotated[str, typer.Argument(help="Its version; not for --rollback and --withdraw.")] = "",
+    accept: Annotated[bool, typer.Option("--accept", help="Take the version into use.")] = False,
+    return_: Annotated[bool, typer.Option("--return", help="Send it back with its findings.")] = False,
+    reject: Annotated[bool, typer.Option("--reject", help="Refuse it.")] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Put back the version that was accepted before this one.")
+    ] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the version in use out of use.")] = False,
+    by: Annotated[str, typer.Option(help="Who decides.")] = "",
+    role: Annotated[str, typer.Option(help="In which role.")] = "",
+    because: Annotated[str, typer.Option(help="Why, in a sentence.")] = "",
+    dissent: Annotated[
+        list[str] | None, typer.Option(help="Who disagrees and why; as often as it takes.")
+    ] = None,
+    ask: Annotated[
+        list[str] | None, typer.Option(help="What else the next version must answer; as often as it takes.")
+    ] = None,
+    despite: Annotated[str, typer.Option(help="Why to accept although something critical is open.")] = "",
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Accept, return or reject a reviewed version, on the record; or go back to an earlier one."""
+    from civicml.review.decisions import Decider, Reasons, roll_back
+    from civicml.review.decisions import decide as decide_version
+
+    chosen = {
+        "accept": accept, "return": return_, "reject": reject, "rollback": rollback, "withdraw": withdraw
+    }  # fmt: skip
+    asked = [name for name, wanted in chosen.items() if wanted]
+    if len(asked) != 1:
+        raise CivicmlError("Say one of --accept, --return, --reject, --rollback and --withdraw.")
+    if (asked[0] in ("rollback", "withdraw")) == bool(version):
+        raise CivicmlError(
+            f"--{asked[0]} is about "
+            + ("the version in use; name none." if version else "one version; name it after the model.")
+        )
+    opened = _opened(cohort)
+    decider = Decider(by, role)
+    reasons = Reasons(because, tuple(dissent or ()), tuple(ask or ()), despite)
+    if asked[0] in ("rollback", "withdraw"):
+        entry = roll_back(opened.root, model, decider, reasons, withdraw=withdraw)
+    else:
+        entry = decide_version(opened.root, model, version, asked[0], decider, reasons)  # type: ignore[arg-type]
+    _show_entry(entry)
+    print(f"Line {entry.number} of the record, sealed by {entry.hash[:16]}….")
+
+
+def _show_entry(entry: "Entry") -> None:
+    from civicml.review.registry import plain_telling
+
+    facts = entry.facts
+    said = f"{facts['model']} {facts['version']}, {plain_telling(entry)}"
+    console.print(said, highlight=False, soft_wrap=True, markup=False)
+
+
+@app.command()
+def decisions(
+    model: Annotated[str, typer.Argument(help="Only this model's.")] = "",
+    go_on: Annotated[
+        bool, typer.Option("--go-on", help="Show in MLflow what is recorded and not shown there yet.")
+    ] = False,
+    cohort: CohortOption = DEFAULT_COHORT,
+) -> None:
+    """Read the record of reviews and decisions, and say whether it is whole."""
+    from civicml.review.decisions import go_on as go_on_with
+    from civicml.review.decisions import told
+    from civicml.review.story import SHOWN
+
+    opened = _opened(cohort)
+    if go_on and not model:
+        raise CivicmlError("Name the model to go on with.")
+    if go_on:
+        go_on_with(opened.root, model)
+    entries = told(opened.root, model)
+    for entry in entries:
+        if entry.kind != SHOWN:
+            _show_entry(entry)
+    print(f"{len(entries)} lines; each follows from the one before it in the record.")
+
+
+@app.command()
+def findings(
+    model: ModelArgument,
+    to: Annotated[Path, typer.Option(help="Your dossier, where answers.toml goes.")] = Path("dossier"),
+) -> None:
+    """Read, as a learner, what your capstone came back with, and get the file for your answers."""
+    from civicml.review.registry import unmarked
+    from civicml.review.sent_back import fetch_findings
+
+    back = fetch_findings(model, to)
+    console.print(unmarked(back.letter), highlight=False, soft_wrap=True, markup=False)
+    print(
+        f"Answer each finding in {back.answers}, then log and register again."
+        if back.new
+        else f"You have {back.answers} already; it is left as it is."
+    )
 
 
 # --- this machine -------------------------------------------------------------------------------

@@ -68,11 +68,22 @@ def drawing(figure: "Figure", description: str) -> Markup:
     file = io.BytesIO()
     # A date would make two pages of the same data differ.
     figure.savefig(file, format="svg", metadata={"Date": None, "Title": description})
-    source = base64.b64encode(file.getvalue()).decode()
+    return picture(file.getvalue(), "svg+xml", description)
+
+
+def picture(content: bytes, form: str, description: str) -> Markup:
+    """An image in the page, with what is to be seen in words beside it; nothing in it can act.
+
+    Args:
+        content: of the file.
+        form: the part of its media type after ``image/``.
+        description: what is to be seen, with its numbers; it is printed below the image too.
+    """
+    source = base64.b64encode(content).decode()
     return Markup(
-        '<figure><img src="data:image/svg+xml;base64,{source}" alt="{text}">'
+        '<figure><img src="data:image/{form};base64,{source}" alt="{text}">'
         "<figcaption>{text}</figcaption></figure>"
-    ).format(source=source, text=description)
+    ).format(form=form, source=source, text=description)
 
 
 def photograph(png: str, description: str) -> Markup:

@@ -169,8 +169,8 @@ def test_a_list_from_a_spreadsheet_is_read(tmp_path):
     file.write_bytes("\ufeffid,last_name,team\nZoë\n".encode())
     with pytest.raises(CivicmlError, match=r"list.csv, line 2: 'zoë' cannot be a learner's id"):
         read_learners(file)
-    file.write_bytes("\ufeffid,last_name,team\n Ann ,Archer,north\nbo\n".encode())
-    assert read_learners(file) == [Learner("ann", "", "Archer"), Learner("bo")]
+    file.write_bytes("\ufeffid,last_name,team,desk\n Ann ,Archer,north,12\nbo\n".encode())
+    assert read_learners(file) == [Learner("ann", "", "Archer", team="north"), Learner("bo")]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,9 @@ class Settings:
     """(dataset, its published Parquet files, the folder of its schema): read once by each worker."""
     store: str = ""
     """Inside the jail, an empty MLflow store that each submission gets a copy of."""
+    service: str = ""
+    """A module whose ``run(control, data, limits)`` serves children of the kind "service": strangers' code
+    or models that are no notebook, behind the same walls."""
     sandbox: bool = True
 
 

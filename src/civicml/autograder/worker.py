@@ -63,6 +63,7 @@ class Worker:
                 "limits": asdict(settings.limits),
                 "sandbox": settings.sandbox,
                 "store": settings.store,
+                "service": settings.service,
                 "tables": [list(one) for one in settings.tables],
                 "folder": str(self._folder),
                 "groups": self._group.procs if self._group else [],

@@ -28,7 +28,6 @@ from civicml.autograder import sandbox
 from civicml.autograder.limits import Limits
 
 _MESSAGE = 1 << 20
-_KINDS = ("answer", "judge")
 _REAP_SECONDS = 0.005
 """How often to look whether killed processes are gone, while nothing else is asked."""
 _PATH = f"{sys.prefix}/bin:/usr/local/bin:/usr/bin:/bin"
@@ -78,6 +77,7 @@ class _Spare:
 class _Zygote:
     def __init__(self, grader: socket.socket, told: dict[str, Any], limits: Limits) -> None:
         self._grader, self._told, self._limits = grader, told, limits
+        self._kinds = ("service",) if told["service"] else ("answer", "judge")
         self._spawner = sandbox.Spawner() if told["sandbox"] else None
         self._groups = []
         for path in told["groups"]:
@@ -92,7 +92,7 @@ class _Zygote:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._warm_up()
         if self._told["sandbox"]:
-            for kind in _KINDS:
+            for kind in self._kinds:
                 shown = _libraries() | dict(self._told["show"])
                 if kind == "judge":
                     shown |= dict(self._told["show_to_tests"])
@@ -117,7 +117,7 @@ class _Zygote:
     def _use_the_wait(self) -> None:
         """Make spare forks and bury killed ones for as long as the grader asks for nothing."""
         while not self._asked(0):
-            missing = [kind for kind in _KINDS if kind not in self._spares]
+            missing = [kind for kind in self._kinds if kind not in self._spares]
             if missing:
                 self._spares[missing[0]] = self._spare(missing[0])
             elif self._killed:
@@ -161,7 +161,7 @@ class _Zygote:
 
     def _hand_over(self, spare: _Spare, kind: str, descriptors: list[int]) -> None:
         with spare.ours:
-            if kind == "answer":
+            if kind != "judge":
                 for group in self._groups:
                     with contextlib.suppress(OSError):
                         os.write(group, str(spare.child).encode())
@@ -190,17 +190,18 @@ class _Zygote:
         from civicml.autograder.channel import Channel
 
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        strangers = kind != "judge"
         if kind == "answer":
             signal.signal(signal.SIGINT, lambda *_: None)
         limits = self._limits
         if self._told["sandbox"]:
             # Sealed tables can be read by their owner alone, so the tests stay that user.
-            sandbox.enter(self._roots[kind], limits, (waiting.fileno(),), nobody=kind == "answer")
+            sandbox.enter(self._roots[kind], limits, (waiting.fileno(),), nobody=strangers)
             home = sandbox.HOME
         else:
             home = tempfile.mkdtemp(prefix="run-", dir=self._told["folder"])
             os.chdir(home)
-        own = self._told["environment"] if kind == "answer" else self._told["tests_environment"]
+        own = self._told["environment"] if strangers else self._told["tests_environment"]
         for name in ("PYTHONPATH", "LD_LIBRARY_PATH"):
             os.environ.pop(name, None)
         plain = {
@@ -224,12 +225,15 @@ class _Zygote:
             answer.clean_start(self._shell)
             answer.run(self._shell, control, data, limits, store)
         else:
-            from civicml.autograder import judge
-
             quiet = os.open("/dev/null", os.O_RDWR)
             for number in (1, 2):
                 os.dup2(quiet, number)
-            judge.run(control, data, store)
+            if kind == "service":
+                importlib.import_module(self._told["service"]).run(control, data, limits)
+            else:
+                from civicml.autograder import judge
+
+                judge.run(control, data, store)
         os._exit(0)
 
     def _kill(self, pid: int) -> None:
@@ -250,10 +254,14 @@ class _Zygote:
         self._imported = []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            for name in (*self._told["imports"], "pytest"):
+            for name in (*self._told["imports"], self._told["service"] or "pytest"):
                 with contextlib.suppress(ImportError):
                     importlib.import_module(name)
                     self._imported.append(name)
+            if self._told["service"]:
+                gc.collect()
+                gc.freeze()
+                return
             from civicml.autograder import answer, judge, shell  # noqa: F401 - the forks have them then
 
             for name, files, described in self._told["tables"]:

@@ -15,7 +15,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -43,7 +43,7 @@ SECRETS_FILE = "secrets.toml"
 LEARNERS_FILE = "learners.csv"
 DEFAULT = Path("cohort")
 """Where a cohort is when nobody says otherwise."""
-LEARNER_COLUMNS = ("id", "first_name", "last_name", "email")
+LEARNER_COLUMNS = ("id", "first_name", "last_name", "email", "team")
 PRIVATE = ("source", "release", "submitted", "autograded", "feedback", "grading", "sealed", "logs")
 """Directories that only the instructor may enter."""
 
@@ -59,6 +59,8 @@ class Learner:
     first_name: str = ""
     last_name: str = ""
     email: str = ""
+    team: str = ""
+    """Where they work: who reviews a capstone is of another team."""
 
     @property
     def name(self) -> str:
@@ -362,11 +364,12 @@ def _enrol(root: Path, settings: "Config", learners: list[Learner]) -> list[Lear
             one.first_name or known.first_name,
             one.last_name or known.last_name,
             one.email or known.email,
+            one.team or known.team,
         )
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(LEARNER_COLUMNS)
-    rows.writerows((one.id, one.first_name, one.last_name, one.email) for one in enrolled.values())
+    rows.writerows(astuple(one) for one in enrolled.values())
     write_text(path, text.getvalue(), mode=0o600)
     changed = {one.id for one in learners}
     tell_gradebook(settings, [one for one in enrolled.values() if one.id in changed])
@@ -386,7 +389,7 @@ def tell_gradebook(settings: "Config", learners: Iterable[Learner]) -> None:
 
 
 def read_learners(path: Path) -> list[Learner]:
-    """Read a list of learners: a CSV file with the columns id, first_name, last_name, email.
+    """Read a list of learners: a CSV file with the columns id, first_name, last_name, email, team.
 
     Only ``id`` must be there; further columns are left alone.
 

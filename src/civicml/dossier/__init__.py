@@ -6,6 +6,7 @@ run, ``page`` and ``transparency_table`` are for its readers. Must not know MLfl
 
 from civicml.dossier.checking import Figure, check, check_document, cross_check, figures
 from civicml.dossier.exporting import export, page, transparency_table
+from civicml.dossier.filling import fill
 from civicml.dossier.reading import Document, Dossier, Problem, read
 from civicml.dossier.starting import new
 
@@ -19,6 +20,7 @@ __all__ = [
     "cross_check",
     "export",
     "figures",
+    "fill",
     "new",
     "page",
     "read",
