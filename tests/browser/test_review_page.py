@@ -58,10 +58,20 @@ def made_page() -> str:
     """A returned version's page with everything on it."""
     svg = drawing()
     table = Table(
-        "By group",
-        ("group", "cases", "recall", "low", "high", "selected", "false positives", "ratio", "least", "note"),
-        (("Female, 18-34", 12400, 0.31, 0.28, 0.34, 0.04, 0.03, 0.71, 100, "below four fifths"),) * 4,
-    )
+        "By characteristic, at the brief's capacity",
+        (
+            "group", "cases", "with the outcome", "chosen", "found of those with it",
+            "chosen of those without", "chosen, ratio to the rest", "found, ratio to the rest",
+            "the same, reference model", "expected",
+        ),
+        (
+            (
+                "deprivation_fifth=1, most deprived", 12400, 4400, "0.310 (0.280 to 0.340)",
+                "0.310 (0.280 to 0.340)", "0.310 (0.280 to 0.340)", 0.713, 0.813, 0.913, 1.013,
+            ),
+        )
+        * 4,
+    )  # fmt: skip
     parts = tuple(
         Part(
             name,

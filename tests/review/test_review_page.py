@@ -164,12 +164,24 @@ def test_a_long_table_is_cut_and_says_so() -> None:
     ("cell", "text"),
     [
         (None, "–"), (True, "yes"), (12400, "12,400"), (0.71341, "0.713"), (-0.0001, "-1.00e-04"),
-        (0.0, "0.000"), (-0.0, "0.000"), (12400.6, "12,401"),
+        (0.0, "0.000"), (-0.0, "0.000"), (12400.6, "12,400.600"),
         ("P07", "P07"), (float("nan"), "–"), (float("inf"), "–"),
     ],
 )  # fmt: skip
 def test_numbers_are_written_as_people_read_them(cell, text: str) -> None:
     assert shown(cell) == text
+
+
+def test_a_column_of_numbers_has_as_many_decimals_as_they_need() -> None:
+    made = review()
+    rows = ((2.0, 0.5, 3.0, "0.04 (0.03 to 0.05)", "P07"), (229.4, 0.123456, 4.0, None, "12"))
+    table = Table("sizes", ("kB", "share", "whole", "interval", "name"), rows)
+    html = page(replace(made, parts=(replace(made.parts[0], tables=(table,)), *made.parts[1:])))
+    cells = re.findall(r"<td([^>]*)>([^<]*)</td>", html[html.index("<caption>sizes") :])[:10]
+    assert [text for _, text in cells] == [
+        "2.0", "0.500", "3", "0.04 (0.03 to 0.05)", "P07", "229.4", "0.123", "4", "–", "12",
+    ]  # fmt: skip
+    assert ["number" in marked for marked, _ in cells[:5]] == [True, True, True, True, False]
 
 
 # --- the rubric -----------------------------------------------------------------------------------

@@ -27,9 +27,9 @@ from civicml.review.measures import (
 from civicml.review.parts import not_done, part
 from civicml.review.sandboxed import ModelError
 
-_FAR, _SURE = 3.0, 2.0
+_FAR, _SURE = 4.0, 3.0
 """Standard errors between a claim and a measurement that cannot be, or can hardly be, chance."""
-_FAR_SHARE = 0.1
+_FAR_SHARE = 0.15
 _TOO_GOOD, _TOO_FAR_AHEAD = 0.9, 0.12
 _MISCALIBRATED = 0.05
 
@@ -133,19 +133,21 @@ def without_after(material: Material) -> Measured | None:
     late = [name for name in material.facts.names if name in material.brief.data.after]
     if not late or material.scores is None:
         return None
-    frame = material.inputs(material.data.holdout).copy()
-    for name in late:
-        frame[name] = blanked(frame[name], material.data.before[name])
-    try:
-        scores = material.model.scores(frame).values
-    except ModelError:
-        return None
-    return material.problem.measure(material.brief.metric.name, scores)
+    for empty in (True, False):  # many models take no blanks; they get the same value for everybody
+        frame = material.inputs(material.data.holdout).copy()
+        for name in late:
+            frame[name] = blanked(frame[name], material.data.before[name], empty=empty)
+        try:
+            scores = material.model.scores(frame).values
+        except ModelError:
+            continue
+        return material.problem.measure(material.brief.metric.name, scores)
+    return None
 
 
-def blanked(column: pd.Series, usual: pd.Series) -> pd.Series:
-    """The column without its information: NaN among numbers, else its most frequent value."""
-    if pd.api.types.is_float_dtype(column):
+def blanked(column: pd.Series, usual: pd.Series, *, empty: bool) -> pd.Series:
+    """The column without its information: NaN among numbers if it may be `empty`, else its most frequent value."""
+    if empty and pd.api.types.is_float_dtype(column):
         return pd.Series(np.nan, index=column.index, dtype=column.dtype)
     often = usual.mode(dropna=True)
     value = often.iloc[0] if len(often) else None

@@ -23,6 +23,8 @@ from civicml.review.story import REVIEWED, VERDICTS, Story, findings_of
 
 MOST_ROWS = 60
 """Of a table on the page; all of them are in ``review.json``."""
+_MOST_DIGITS = 3
+_FIGURE = re.compile(r"[-−+]?[\d.,]+%?( \([-−+\d.,% to]+\))?|[–-]?")
 
 SEVERITY_MEANS = {
     "critical": "not to be used as it is",
@@ -210,22 +212,44 @@ def _blocks(part: Part) -> list[_Rows | Markup]:
 
 def _rows(table: Table) -> _Rows:
     columns = list(zip(*table.rows, strict=True)) if table.rows else [() for _ in table.columns]
+    digits = [_digits(column) for column in columns]
     return _Rows(
         table.caption,
         table.columns,
-        tuple(_is_number(column) for column in columns),
-        tuple(tuple(shown(cell) for cell in row) for row in table.rows[:MOST_ROWS]),
+        tuple(_is_figures(column) for column in columns),
+        tuple(
+            tuple(shown(cell, places) for cell, places in zip(row, digits, strict=True))
+            for row in table.rows[:MOST_ROWS]
+        ),
         max(0, len(table.rows) - MOST_ROWS),
     )
 
 
-def _is_number(column: Sequence[Cell]) -> bool:
+def _is_figures(column: Sequence[Cell]) -> bool:
+    """Whether a column holds numbers, or numbers with their intervals, and is set as such."""
     known = [cell for cell in column if cell is not None]
-    return bool(known) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known)
+    return bool(known) and all(
+        _FIGURE.fullmatch(cell) if isinstance(cell, str) else not isinstance(cell, bool) for cell in known
+    )
 
 
-def shown(cell: Cell) -> str:  # noqa: PLR0911 - one for each kind of value
-    """A cell as people read it: 0.713, 12,400, yes; – for nothing."""
+def _digits(column: Sequence[Cell]) -> int:
+    """How many decimals a column takes: as many as its numbers have, up to three."""
+    known = [cell for cell in column if isinstance(cell, float) and math.isfinite(cell)]
+    return max((_decimals(cell) for cell in known), default=0)
+
+
+def _decimals(number: float) -> int:
+    return next((places for places in range(_MOST_DIGITS) if round(number, places) == number), _MOST_DIGITS)
+
+
+def shown(cell: Cell, digits: int = _MOST_DIGITS) -> str:
+    """A cell as people read it: 0.713, 12,400, yes; – for nothing.
+
+    Args:
+        cell: the value.
+        digits: decimals of a number that is not whole by its type.
+    """
     match cell:
         case None:
             return "–"
@@ -233,16 +257,18 @@ def shown(cell: Cell) -> str:  # noqa: PLR0911 - one for each kind of value
             return "yes" if cell else "no"
         case int():
             return f"{cell:,}"
-        case float() if not math.isfinite(cell):
-            return "–"
         case float():
-            if cell and (abs(cell) < 0.001 or abs(cell) >= 1e9):
-                return f"{cell:.2e}"
-            digits = 3 if abs(cell) < 100 else 0
-            text = f"{cell:,.{digits}f}"
-            return re.sub(r"^-(0(\.0+)?)$", r"\1", text)
+            return _number_shown(cell, digits)
         case _:
             return str(cell)
+
+
+def _number_shown(number: float, digits: int) -> str:
+    if not math.isfinite(number):
+        return "–"
+    if number and (abs(number) < 0.001 or abs(number) >= 1e9):
+        return f"{number:.2e}"
+    return f"{number + 0.0:,.{digits}f}"  # adding 0 makes a negative zero plain
 
 
 def _moment(iso: str) -> str:

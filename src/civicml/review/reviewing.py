@@ -57,6 +57,7 @@ def review(
     cohort: Path,
     root: Path | None = None,
     settings: Settings | None = None,
+    data: Data | None = None,
     report: Report | None = None,
 ) -> Review:
     """Review one version of a registered model, on the cohort's sealed hold-out.
@@ -67,6 +68,7 @@ def review(
         cohort: the cohort's directory; its sealed tables are read.
         root: the course's directory; by default the one around the working directory.
         settings: how the sandbox is made; by default what the course's ``sandbox.toml`` says.
+        data: the brief's cases from `load_data`, for whoever reviews several versions in a row.
         report: told of every step.
 
     Returns:
@@ -105,7 +107,10 @@ def review(
                 modules=_NEEDED.get(facts.kind, ()) or _PRESENT,
             )
         )  # fmt: skip
-        parts, lineage = _measure(stack, sandbox, brief, cohort, (handed_in, facts, registry), tell=tell)
+        tell("cases")
+        data = data or load_data(brief, cohort)
+        version_of = (handed_in, facts, registry)
+        parts, lineage = _measure(stack, sandbox, brief, data, version_of, tell=tell)
     return Review(
         model, str(number), brief.domain, handed_in.run_id, handed_in.learner, _moment(began),
         round(time.monotonic() - clock, 1), lineage, parts,
@@ -116,14 +121,12 @@ def _measure(
     stack: ExitStack,
     sandbox: Sandbox,
     brief: Brief,
-    cohort: Path,
+    data: Data,
     version: tuple[Fetched, ModelFacts, Registry],
     *,
     tell: "_Steps",
 ) -> tuple[tuple[Part, ...], Mapping[str, str]]:
     handed_in, facts, registry = version
-    tell("cases")
-    data = load_data(brief, cohort)
     training = _begin_training(sandbox, brief, data, handed_in)
     if training is not None:
         stack.callback(training.close)
