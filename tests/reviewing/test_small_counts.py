@@ -7,7 +7,7 @@ from civicml.review.auditing import Ratio
 
 
 def found(count, of, *, elsewhere=0.13):
-    """The ratio of a group's recall to everybody else's, with the group's draws as alike as small counts make them."""
+    """The ratio of a group's recall to everybody else's, with draws as alike as small counts make them."""
     logs = np.full(400, np.log((count + 0.5) / (of + 0.5) / elsewhere))
     return Ratio(count / of / elsewhere, logs, 1 / np.sqrt(count + 0.5), count)
 
