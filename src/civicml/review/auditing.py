@@ -16,7 +16,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import gamma, norm
 
 from civicml.review import plots
 from civicml.review.brief import Floats
@@ -28,6 +28,7 @@ from civicml.review.parts import not_done, part
 
 LEAST_POSITIVES = 20
 _GRAVE = "underserved:"
+_FEW = 20
 _WRONG_SCORES = 1.1
 """Outcomes to what such scores mean in general, above which scores are too low."""
 _MOST_LISTED = 6
@@ -60,19 +61,28 @@ class Ratio:
     logs: Floats
     least_error: float = 0.0
     """Of its logarithm: draws of a group in which nobody was chosen are all alike, and prove nothing."""
+    count: float | None = None
+    """How many were counted in the group, where that is what the ratio is made of."""
 
     def over(self, other: "Ratio") -> "Ratio":
         """This ratio set against another on the same draws."""
         value = self.value / other.value if other.value else math.nan
-        return Ratio(value, self.logs - other.logs, max(self.least_error, other.least_error))
+        return Ratio(value, self.logs - other.logs, max(self.least_error, other.least_error), self.count)
 
     def surely_below(self, bound: float, tries: int) -> bool:
         """Whether it is below `bound` beyond chance, when as many as `tries` groups are looked at."""
-        return self._known and math.exp(self._centre + _far(tries) * self.error) < bound
+        return self._known and math.exp(self._centre + self._up(tries)) < bound
 
     def surely_above(self, bound: float, tries: int) -> bool:
         """The same, above."""
         return self._known and math.exp(self._centre - _far(tries) * self.error) > bound
+
+    def _up(self, tries: int) -> float:
+        """How far above its centre the logarithm may be; of few, by a Poisson count's limit (Garwood, 1936)."""
+        if self.count is None or self.count >= _FEW:
+            return _far(tries) * self.error
+        most = float(gamma.ppf(1 - 0.025 / max(1, tries), self.count + 1))
+        return max(_far(tries) * float(np.std(self.logs)), math.log(most / (self.count + 0.5)))
 
     @property
     def error(self) -> float:
@@ -344,7 +354,7 @@ def _ratio(own: Table2, other: Table2, marked: Floats, among: Floats) -> Ratio:
         count, of = float(own[0] @ marked), float(own[0] @ among)
         value = (count / of) / float(second[0]) if of else math.nan
     share = min(1.0, count / of) if of else 0.0
-    return Ratio(value, logs, math.sqrt((1 - share) / (count + 0.5)))
+    return Ratio(value, logs, math.sqrt((1 - share) / (count + 0.5)), count)
 
 
 def _judge(
