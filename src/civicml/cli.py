@@ -1003,22 +1003,16 @@ def review(
     cohort: CohortOption = DEFAULT_COHORT,
 ) -> None:
     """Measure a version on the sealed cases, and put the review on the record and beside the version."""
-    from rich.markup import escape
-
     from civicml.review.findings import by_severity
     from civicml.review.keeping import review_on_record
 
     opened = _opened(cohort)
     with _bar(f"Reviewing {model} {version}:") as report:
         kept = review_on_record(opened.root, model, version, root=opened.course.root, report=report)
-    table = _table(f"{model} {version}, round {kept.round}", "finding", "severity", "for", "what was found")
     for one in by_severity(kept.review.findings):
-        said = (escape(one.code), one.severity, one.owner, escape(one.says))
-        table.add_row(*said, style=_SEVERE.get(one.severity))
-    if kept.review.findings:
-        console.print(table)
-    else:
-        print("No findings.")
+        line = f"{one.severity}, for the {one.owner}: {one.code}\n    {one.says}"
+        console.print(line, style=_SEVERE.get(one.severity), highlight=False, soft_wrap=True, markup=False)
+    print(f"Round {kept.round}: {len(kept.review.findings) or 'no'} findings.")
     print(f"Read before you decide: {kept.page}")
 
 
@@ -1090,6 +1084,7 @@ def decisions(
     """Read the record of reviews and decisions, and say whether it is whole."""
     from civicml.review.decisions import go_on as go_on_with
     from civicml.review.decisions import told
+    from civicml.review.story import SHOWN
 
     opened = _opened(cohort)
     if go_on and not model:
@@ -1098,7 +1093,8 @@ def decisions(
         go_on_with(opened.root, model)
     entries = told(opened.root, model)
     for entry in entries:
-        _show_entry(entry)
+        if entry.kind != SHOWN:
+            _show_entry(entry)
     print(f"{len(entries)} lines; each follows from the one before it in the record.")
 
 
@@ -1108,10 +1104,11 @@ def findings(
     to: Annotated[Path, typer.Option(help="Your dossier, where answers.toml goes.")] = Path("dossier"),
 ) -> None:
     """Read, as a learner, what your capstone came back with, and get the file for your answers."""
+    from civicml.review.registry import unmarked
     from civicml.review.sent_back import fetch_findings
 
     back = fetch_findings(model, to)
-    console.print(back.letter, highlight=False, soft_wrap=True, markup=False)
+    console.print(unmarked(back.letter), highlight=False, soft_wrap=True, markup=False)
     print(
         f"Answer each finding in {back.answers}, then log and register again."
         if back.new

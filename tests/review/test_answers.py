@@ -25,6 +25,18 @@ def test_the_file_to_fill_in_has_each_finding_and_counts_as_no_answer(tmp_path: 
     assert unanswered((LEAK, GAP, TYPO), answers) == (LEAK, GAP, TYPO)
 
 
+def test_findings_of_one_code_take_one_answer(tmp_path: Path) -> None:
+    twice = (TYPO, replace(TYPO, says="The datasheet says 0.08, the run 0.11."))
+    text = to_fill_in(twice, "round 1")
+    assert text.count("[[answer]]") == 1
+    assert "The card says 0.09" in text
+    assert "The datasheet says 0.08" in text
+    text = text.replace('changed = ""', 'changed = "Both now say what the run says."')
+    assert unanswered(twice, read_answers(write(tmp_path, text))) == ()
+    again = text + f'[[answer]]\nfinding = "{TYPO.code}"\nchanged = ""\n'
+    assert unanswered(twice, read_answers(write(tmp_path, again))) == (), "an empty one takes nothing away"
+
+
 @pytest.mark.parametrize("odd", ['a"b\\c', "naïve:£ \U0001f600", "x]\n[[answer]]", "tab\there\x07", "# no"])
 def test_a_code_of_any_letters_survives_the_file(tmp_path: Path, odd: str) -> None:
     finding = replace(LEAK, code=odd, says=f"{odd}\n[[answer]]\nfinding = 'forged'", do=odd)

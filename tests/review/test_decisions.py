@@ -144,6 +144,14 @@ def test_without_a_review_of_this_very_version_nothing_is_decided(cohort: Path, 
     refused(cohort, desk, "was accepted on .* already", first, "accept", DEE, WHY)
 
 
+def test_what_was_open_when_a_version_was_accepted_is_told_with_it(
+    cohort: Path, desk: Desk, reviewed
+) -> None:
+    version = reviewed(GAP, TYPO)
+    decide(cohort, MODEL, version, "accept", DEE, WHY)
+    assert "Access, with 1 major finding open. Because:" in desk.version(version).description
+
+
 @pytest.mark.parametrize("what", ["file", "metric", "source"])
 def test_a_run_that_changed_after_its_review_takes_a_new_one(
     cohort: Path, desk: Desk, reviewed, what: str
@@ -515,9 +523,13 @@ def test_nothing_is_written_through_a_link_that_a_learner_left(
     mine.mkdir()
     (artefacts / "review").symlink_to(mine)
 
-    with pytest.raises(CivicmlError):
-        attach(cohort, desk.review(version))
+    with pytest.raises(CivicmlError, match="is a link, so nothing is written there"):
+        attach(cohort, desk.review(version, LEAK, refused="It is a pickle."))
     assert list(mine.iterdir()) == []
+
+    (artefacts / "review").unlink()
+    go_on(cohort, MODEL)
+    assert LEAK.code in desk.artefact(version, "review/round-1/review.json")
 
 
 def test_a_registry_that_fails_after_the_record_says_what_to_do(

@@ -350,6 +350,14 @@ def test_what_is_missing_is_said(wrong: dict[str, Any], said: str, log: Callable
         log(logistic(), **({"example": frame()[INPUTS].head()} | wrong))
 
 
+def test_a_run_keeps_one_model(cohort: Path, source: Path) -> None:
+    given = {"example": frame()[INPUTS].head(), "data": "a", "seed": 1, "source": source}
+    with tracking.start("week12"):
+        artefacts.log_model(logistic(), **given)
+        with pytest.raises(CivicmlError, match="has a model already"):
+            artefacts.log_model(boosted(), **given)
+
+
 def test_without_an_open_run_the_line_that_opens_one_is_said(cohort: Path, source: Path) -> None:
     with pytest.raises(CivicmlError, match=r"No run is open.*tracking\.start"):
         artefacts.log_model(logistic(), example=frame()[INPUTS].head(), data="a", seed=1, source=source)

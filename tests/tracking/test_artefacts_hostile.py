@@ -159,8 +159,7 @@ def test_no_file_of_the_course_is_taken_for_code_in_a_model() -> None:
     ]
 
     assert len(texts) > 100
-    # A script that may be run by its name begins so; in a model it does not belong.
-    assert [path for path in texts if code_in(path) and not path.read_bytes().startswith(b"#!")] == []
+    assert [path for path in texts if code_in(path)] == []
 
 
 @pytest.mark.parametrize("kind", ["cloudpickle", "pyfunc"])
@@ -276,6 +275,14 @@ def test_an_mlmodel_that_is_no_plain_yaml_is_refused(text: str, said: str, run: 
     (run / "model" / "MLmodel").write_bytes(text.encode("utf-8", "surrogateescape"))
 
     assert said in refusal(run).reason
+
+
+def test_what_an_artefact_says_of_itself_cannot_act_on_a_terminal(run: Path) -> None:
+    change(run, lambda said: said["flavors"].update({"\x1b[2Jgood\r\u202e": said["flavors"].pop("sklearn")}))
+
+    refused = refusal(run)
+    assert "\N{REPLACEMENT CHARACTER}[2Jgood" in refused.reason
+    assert str(refused).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,15 @@ def to_fill_in(findings: Iterable[Finding], of: str) -> str:
         f"# Your answers to {of}. Keep this file in the dossier of your next version.",
         "# Say under each finding what you changed, or why it stays as it is: one sentence at least.",
     ]
+    by_code: dict[str, list[Finding]] = {}
     for finding in findings:
-        lines += ["", *(f"# {line}" for line in _wrapped(f"{finding.severity}: {finding.says}"))]
-        lines += [f"# {line}" for line in _wrapped(finding.do)]
-        lines += ["[[answer]]", f"finding = {_quoted(finding.code)}", 'changed = ""']
+        by_code.setdefault(finding.code, []).append(finding)
+    for code, members in by_code.items():
+        lines.append("")
+        for finding in members:
+            lines += [f"# {line}" for line in _wrapped(f"{finding.severity}: {finding.says}")]
+        lines += [f"# {line}" for text in dict.fromkeys(one.do for one in members) for line in _wrapped(text)]
+        lines += ["[[answer]]", f"finding = {_quoted(code)}", 'changed = ""']
     return "\n".join(lines) + "\n"
 
 
@@ -80,7 +85,10 @@ def read_answers(dossier: Path) -> dict[str, str]:
         raise CivicmlError(f"{FILE}: {place}: {first['msg'][:1].lower()}{first['msg'][1:]}.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise CivicmlError(f"{FILE} is not valid TOML in UTF-8: {error}.") from error
-    return {one.finding: one.changed.strip() for one in told.answer}
+    answers: dict[str, str] = {}
+    for one in told.answer:
+        answers[one.finding] = f"{answers.get(one.finding, '')}\n{one.changed}".strip()
+    return answers
 
 
 def unanswered(open_findings: Sequence[Finding], answers: Mapping[str, str]) -> tuple[Finding, ...]:

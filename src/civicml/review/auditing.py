@@ -270,7 +270,7 @@ def group_named(material: Material, whom: str) -> Group | None:
 
 
 def slug(text: str) -> str:
-    """A value as it stands in the name of a metric or parameter: ``1, most deprived`` is ``1_most_deprived``."""
+    """A value as it stands in a metric's name: ``1, most deprived`` is ``1_most_deprived``."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
@@ -280,7 +280,10 @@ def _unequal_thresholds(material: Material) -> list[Finding]:
         return []
     shown = ", ".join(f"{whom or 'all others'} {value:g}" for whom, value in sorted(told.items()))
     says = f"The run uses thresholds that differ by group: {shown}."
-    do = "Use one threshold, or say in the equality analysis who is served less because of it, and why that is right."
+    do = (
+        "Use one threshold, or say in the equality analysis who is served less because of it, and why "
+        "that is right."
+    )
     return [Finding("thresholds-differ", "major", "learner", "audits", says, do)]
 
 
@@ -359,15 +362,16 @@ def _judge(
 ) -> Iterator[Finding]:
     """Findings on groups of one kind.
 
-    A group with less risk is found less often by any score. So a gap alone is no fault of the model: it is one
-    where the reference has it less and the group's scores are too low for its outcomes, or its bar is higher.
+    A group with less risk is found less often by any score. So a gap alone is no fault of the model. It is
+    one where the reference has it less, and the group's scores are too low for its outcomes or its bar is
+    higher.
     """
     bound, tries = material.brief.audit.four_fifths, len(served)
     found: dict[tuple[str, str], list[tuple[Served, Served]]] = {}
     worse_in: set[str] = set()
     for one, reference in zip(served, beside, strict=True):
         kinds: list[str] = []
-        # A pair may be served so because one of its two groups is, but a lesser fault there hides no graver one.
+        # A pair may be served so because one of its two groups is; a lesser fault there hides no graver one.
         parts = _parts_of(one.group)
         less = one.positives >= LEAST_POSITIVES and one.recall_ratio.surely_below(bound, tries)
         worse = less and one.recall_ratio.over(reference.recall_ratio).surely_below(bound, tries)
@@ -420,7 +424,8 @@ def _underserved(choice: Choice, one: Served, reference: Served) -> Finding:
         f"{reference.recall_ratio.value:.2f} of it. The model makes this gap: {why}."
     )
     do = (
-        "Find what the model does to this group (an input, a threshold, records that are missing there) and mend "
+        "Find what the model does to this group (an input, a threshold, records that are missing there) "
+        "and mend "
         "it; then show the figure by group in the model card."
     )
     return Finding(f"underserved:{choice.code}{one.group.name}", "critical", "learner", "audits", says, do)
@@ -436,7 +441,8 @@ def _listed(pairs: list[tuple[Served, Served]], name: str) -> str:
 
 def _found_less(choice: Choice, column: str, pairs: list[tuple[Served, Served]], *, worse: bool) -> Finding:
     says = (
-        f"At {choice.name}, outcomes are found less often in some groups of '{column}', as a ratio to everybody "
+        f"At {choice.name}, outcomes are found less often in some groups of '{column}', as a ratio to "
+        "everybody "
         f"else: {_listed(pairs, 'recall_ratio')}. "
         + (
             "The reference model does clearly better in some, though the scores there fit the outcomes."
@@ -453,7 +459,8 @@ def _found_less(choice: Choice, column: str, pairs: list[tuple[Served, Served]],
 
 def _alarmed(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
     says = (
-        f"At {choice.name}, some groups of '{column}' are chosen in error more often than everybody else, as a "
+        f"At {choice.name}, some groups of '{column}' are chosen in error more often than everybody "
+        "else, as a "
         f"ratio: {_listed(pairs, 'false_alarm_ratio')}. Their scores are too high for their outcomes."
     )
     do = "Find what sets these groups' scores too high, and say what being chosen in error costs them."
@@ -462,7 +469,8 @@ def _alarmed(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) ->
 
 def _low(choice: Choice, column: str, pairs: list[tuple[Served, Served]]) -> Finding:
     says = (
-        f"Scores are too low for the outcomes of some groups of '{column}', as outcomes to what cases with such "
+        f"Scores are too low for the outcomes of some groups of '{column}', as outcomes to what cases "
+        "with such "
         f"scores have in general: {_listed(pairs, 'as_expected')}. The reference model's are not."
     )
     do = "Look at how the model treats these groups, and whether an input is recorded otherwise there."
@@ -480,8 +488,10 @@ def _table(choice: Choice, kind: str, served: list[Served], beside: list[Served]
     )
     rows = tuple(
         (
-            one.group.name, one.cases, one.positives, str(one.selected), str(one.recall), str(one.false_alarms),
-            _rounded(one.selected_ratio.value), _rounded(one.recall_ratio.value), _rounded(other.recall_ratio.value),
+            one.group.name, one.cases, one.positives, str(one.selected), str(one.recall),
+            str(one.false_alarms),
+            _rounded(one.selected_ratio.value), _rounded(one.recall_ratio.value),
+            _rounded(other.recall_ratio.value),
             _rounded(one.as_expected.value),
         )
         for one, other in both[: _MOST_ROWS if short else None]
@@ -490,8 +500,10 @@ def _table(choice: Choice, kind: str, served: list[Served], beside: list[Served]
     return Table(
         f"By {kind}, at {choice.name}{shown}",
         (
-            "group", "cases", "with the outcome", "chosen", "found of those with it", "chosen of those without",
-            "chosen, ratio to the rest", "found, ratio to the rest", "the same, reference model", "outcomes to expected",
+            "group", "cases", "with the outcome", "chosen", "found of those with it",
+            "chosen of those without",
+            "chosen, ratio to the rest", "found, ratio to the rest", "the same, reference model",
+            "outcomes to expected",
         ),
         rows,
     )  # fmt: skip
@@ -546,7 +558,8 @@ def _plot(material: Material, choice: Choice, groups: list[Group], scores: Float
     overall = float(choice.chosen[material.outcome].mean())
     least, most = min(rows, key=lambda row: row[1]), max(rows, key=lambda row: row[1])
     described = (
-        f"Share of outcomes found at {choice.name}, with 95% intervals; {overall:.0%} in all. Least in {least[0]} "
+        f"Share of outcomes found at {choice.name}, with 95% intervals; {overall:.0%} in all. Least in "
+        f"{least[0]} "
         f"({least[1]:.0%}, {least[2]:.0%} to {least[3]:.0%}), most in {most[0]} ({most[1]:.0%})."
     )
     return [plots.intervals("Found, by group", described, rows, "share of outcomes found", line=overall)]

@@ -1,4 +1,4 @@
-"""Part 2, how good the model is on cases that nobody has seen, beside the rule, a reference and its own claim.
+"""Part 2, how good the model is on cases that nobody has seen, beside the rule, a reference and its claim.
 
 Every figure is measured here. The learner's figures are shown, compared, and used for nothing.
 """
@@ -67,7 +67,10 @@ def evaluates(material: Material) -> Part:
         *_calibrated(calibration, name),
     ]
     cases = f"{len(scores):,} sealed cases from {material.brief.data.holdout_from} on"
-    summary = f"{NAMES[name]} is {measured[name]} on {cases}; {int(material.outcome.sum()):,} of them had the outcome."
+    summary = (
+        f"{NAMES[name]} is {measured[name]} on {cases}; {int(material.outcome.sum()):,} of them "
+        "had the outcome."
+    )
     return part(
         "evaluates", summary, tables=tables, plots=_plots(material, scores, calibration), findings=findings
     )
@@ -121,7 +124,8 @@ def _no_scores(error: ModelError) -> Finding:
     }.get(error.why, "no-scores")  # fmt: skip
     do = {
         "late": "Make the model smaller, or its loops end: it must score the hold-out within a minute.",
-        "not finite": "Find the inputs that make it NaN, most often blanks, and impute them inside the model.",
+        "not finite": "Find the inputs that make it NaN, most often blanks, and impute them inside the "
+        "model.",
         "out of range": "Register a model that gives a probability, not a class or a raw margin.",
     }.get(error.why, "Score the brief's inputs with the logged model yourself, and mend what fails.")
     says = f"On the sealed hold-out the model {error.says}."
@@ -146,7 +150,7 @@ def without_after(material: Material) -> Measured | None:
 
 
 def blanked(column: pd.Series, usual: pd.Series, *, empty: bool) -> pd.Series:
-    """The column without its information: NaN among numbers if it may be `empty`, else its most frequent value."""
+    """The column without its information: NaN if it may be `empty`, else its most frequent value."""
     if empty and pd.api.types.is_float_dtype(column):
         return pd.Series(np.nan, index=column.index, dtype=column.dtype)
     often = usual.mode(dropna=True)
@@ -219,7 +223,8 @@ def _rivals(material: Material, scores: Floats) -> list[Finding]:
         return []
     behind = ahead.high < 0
     says = (
-        f"The model is {'worse than' if behind else 'not clearly better than'} the rule of thumb: {NAMES[name]} "
+        f"The model is {'worse than' if behind else 'not clearly better than'} the rule of thumb: "
+        f"{NAMES[name]} "
         f"differs by {ahead.value:+.3f} ({ahead.low:+.3f} to {ahead.high:+.3f})."
     )
     do = "Find out why, or use the rule: it is cheaper, and everybody understands it."
@@ -234,7 +239,8 @@ def _too_good(material: Material, measured: Mapping[str, Measured]) -> list[Find
     if own.value < _TOO_GOOD or own.value - reference < _TOO_FAR_AHEAD:
         return []
     says = (
-        f"The model is better than seems possible: its ROC area is {own.value:.3f}, and that of a reference model "
+        f"The model is better than seems possible: its ROC area is {own.value:.3f}, and that of a "
+        "reference model "
         f"with the allowed inputs {reference:.3f}."
     )
     do = "Look for an input that tells the outcome: one recorded afterwards, or worked out from it."
@@ -290,11 +296,13 @@ def judge_claim(
     far = above > _FAR * error and above > _FAR_SHARE * abs(figure.value)
     allowance = f", although harder cases explain {harder:.3f} of it" if harder > 0.0005 else ""
     says = (
-        f"The learner's {logged} is {claim:.3f}; measured on the sealed hold-out it is {figure}. The figure is "
+        f"The learner's {logged} is {claim:.3f}; measured on the sealed hold-out it is {figure}. The "
+        "figure is "
         f"{above + harder:.3f} too good{allowance}."
     )
     do = (
-        "Find out why: a leak, a choice made on the hold-out, rows of one person on both sides of the split, or a "
+        "Find out why: a leak, a choice made on the hold-out, rows of one person on both sides of the "
+        "split, or a "
         "figure that was typed in. Then measure again."
     )
     severity: Severity = ("critical" if main else "major") if far else ("major" if main else "minor")
@@ -327,7 +335,8 @@ def _forged(material: Material, measured: Mapping[str, Measured]) -> list[Findin
 def _calibration_table(calibration: Calibration) -> Table:
     rows = tuple((round(said, 3), round(seen, 3), count) for said, seen, count in calibration.bins)
     caption = (
-        f"Calibration: mean distance {calibration.error:.3f}, mean score less share {calibration.in_the_large:+.3f}, "
+        f"Calibration: mean distance {calibration.error:.3f}, mean score less share "
+        f"{calibration.in_the_large:+.3f}, "
         f"slope {calibration.slope:.2f}"
     )
     return Table(caption, ("mean score", "share with the outcome", "cases"), rows)
@@ -337,7 +346,8 @@ def _calibrated(calibration: Calibration, metric: str) -> list[Finding]:
     if calibration.error <= _MISCALIBRATED:
         return []
     says = (
-        f"Scores are not probabilities: on average they are {calibration.error:.3f} from the share of outcomes, "
+        f"Scores are not probabilities: on average they are {calibration.error:.3f} from the share of "
+        "outcomes, "
         f"{calibration.in_the_large:+.3f} in all."
     )
     do = "Calibrate the model on cases it did not learn from, or say that scores are ranks and not chances."
@@ -348,7 +358,8 @@ def _calibrated(calibration: Calibration, metric: str) -> list[Finding]:
 def _plots(material: Material, scores: Floats, calibration: Calibration) -> list[Plot]:
     said, seen = [one for one, _, _ in calibration.bins], [one for _, one, _ in calibration.bins]
     promised = (
-        f"Ten groups of cases by score. The lowest group was given {said[0]:.2f} and had the outcome in {seen[0]:.0%}; "
+        f"Ten groups of cases by score. The lowest group was given {said[0]:.2f} and had the outcome in "
+        f"{seen[0]:.0%}; "
         f"the highest was given {said[-1]:.2f} and had it in {seen[-1]:.0%}."
     )
     capacities = np.array([0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
@@ -366,11 +377,12 @@ def _plots(material: Material, scores: Floats, calibration: Calibration) -> list
     described = "; ".join(f"{who} {found[here]:.0%}" for who, _, found in curves)
     return [
         plots.lines(
-            "Promised and observed", promised, [("model", said, seen)], ("mean score", "share with the outcome"),
-            diagonal=True,
+            "Promised and observed", promised, [("model", said, seen)],
+            ("mean score", "share with the outcome"), diagonal=True,
         ),
         plots.lines(
-            "Found for the effort", f"Share of outcomes found when {capacity:.1%} of cases are acted on: {described}.",
+            "Found for the effort", f"Share of outcomes found when {capacity:.1%} of cases are acted "
+                                    f"on: {described}.",
             curves, ("share of cases acted on", "share of outcomes found"), at=capacity,
         ),
     ]  # fmt: skip

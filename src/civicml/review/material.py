@@ -1,4 +1,4 @@
-"""What the parts of a review read: the version as it was handed in, the cases, and everybody's scores for them.
+"""What the parts of a review read: the version as handed in, the cases, and everybody's scores for them.
 
 Puts it together; must not judge any of it.
 """
@@ -117,7 +117,7 @@ def load_data(brief: Brief, cohort: Path) -> Data:
     """Published and sealed cases.
 
     Raises:
-        CivicmlError: the cohort has no sealed tables of the brief's dataset, or no sealed case is late enough.
+        CivicmlError: the cohort has no sealed tables of the brief's dataset, or too few late enough.
     """
     name = brief.data.dataset
     dataset = find_dataset(name)
@@ -147,7 +147,7 @@ def load_data(brief: Brief, cohort: Path) -> Data:
 
 
 def _at_most(frame: pd.DataFrame, brief: Brief, most: int) -> pd.DataFrame:
-    """At most about `most` cases: whole periods, since capacity holds within one; where there are too many."""
+    """At most about `most` cases: whole periods, since capacity holds within one."""
     if len(frame) <= most:
         return frame
     within = periods(frame, brief.metric.per, brief.data.moment)

@@ -38,8 +38,14 @@ def paperwork(material: Material, measured: Mapping[str, Measured]) -> Part:
 def read_paperwork(folder: Path, material: Material, measured: Mapping[str, Measured]) -> Part:
     """The same for the dossier in `folder`."""
     if not folder.is_dir() or not any(folder.iterdir()):
-        says = "The run has no dossier: nobody can say what the model is for, for whom, and what happens when it fails."
-        do = "Write one (civicml dossier new), check it (civicml dossier check), and log the model with dossier=…."
+        says = (
+            "The run has no dossier: nobody can say what the model is for, for whom, and what "
+            "happens when it fails."
+        )
+        do = (
+            "Write one (civicml dossier new), check it (civicml dossier check), and log the model with "
+            "dossier=…."
+        )
         return not_done(
             "paperwork", says, [Finding("no-dossier", "critical", "learner", "paperwork", says, do)]
         )
@@ -146,7 +152,8 @@ def _far_from(figure: Figure, here: Measured) -> Finding | None:
     if above <= _FAR * math.sqrt(2) * here.error or above < 0.03:
         return None
     says = (
-        f"{figure.file} promises {figure.metric} {figure.value} ({figure.of}); measured on the sealed hold-out it is "
+        f"{figure.file} promises {figure.metric} {figure.value} ({figure.of}); measured on the sealed "
+        "hold-out it is "
         f"{here}."
     )
     do = "Find out why it is so much better on your own hold-out, and quote what you can stand by."
@@ -201,7 +208,7 @@ def _facts(dossier: Dossier, material: Material) -> Iterator[Finding]:
 
 
 def shared_facts(dossier: Dossier) -> dict[str, tuple[str, object]]:
-    """What the documents must agree on, such as the ``run id``: {what: (file, answer)}, as it is said first."""
+    """What the documents must agree on, such as the ``run id``: {what: (file, answer)}."""
     found: dict[str, tuple[str, object]] = {}
     for document in dossier.documents:
         for section, question in document.form.questions():

@@ -1,4 +1,7 @@
-"""The seven parts' headings, and how one is made of what was found. It must not know how anything is measured."""
+"""The seven parts' headings, and how a part is made of what was found.
+
+It must not know how anything is measured.
+"""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Part 5, what the model gives away of the people it learnt from, by its scores and by what is kept inside it.
+"""Part 5, what the model gives away of the people it learnt from: by its scores, and by what is inside it.
 
 Membership inference: Yeom and others (2018), an attack by the loss; its advantage is the share of members
 recognised less the share of others taken for members, at the best bar. It must not know how a model works.
@@ -51,8 +51,10 @@ def privacy(material: Material) -> Part:
         tables.append(_attack_table(advantage))
         findings += _remembers(advantage)
         said.append(
-            f"Whoever knows a case and its outcome can tell whether the model learnt from it with an advantage of "
-            f"{max(0.0, advantage.value):.3f} over guessing; against a model without memory it is {advantage.noise:.3f}."
+            "Whoever knows a case and its outcome can tell whether the model learnt from it with an "
+            "advantage of "
+            f"{max(0.0, advantage.value):.3f} over guessing; against a model without memory it is "
+            f"{advantage.noise:.3f}."
         )
     try:
         told, _ = material.model.ask("kept", _asked(material))
@@ -127,10 +129,14 @@ def _remembers(advantage: Advantage) -> list[Finding]:
         return []
     severity: Severity = "major" if memory >= _GRAVE else "minor"
     says = (
-        f"The model remembers rows that it learnt from: an attacker tells them from others with an advantage of "
+        "The model remembers rows that it learnt from: an attacker tells them from others with an "
+        "advantage of "
         f"{advantage.value:.2f}, where a model without memory has {advantage.noise:.2f}."
     )
-    do = "Make the model coarser (fewer or shallower trees, larger leaves, more regularisation) and measure again."
+    do = (
+        "Make the model coarser (fewer or shallower trees, larger leaves, more regularisation) and "
+        "measure again."
+    )
     return [Finding("remembers-rows", severity, "learner", "privacy", says, do)]
 
 
@@ -168,10 +174,14 @@ def _kept(material: Material, told: dict[str, object]) -> tuple[Table, list[Find
     findings = []
     if share > _HELD:
         says = (
-            f"Training rows are kept inside the model ({str(told['where'])[:120]}): of those looked for, {share:.0%} "
+            f"Training rows are kept inside the model ({str(told['where'])[:120]}): of those looked "
+            f"for, {share:.0%} "
             "are there. Whoever has the file has the people."
         )
-        do = "Use a model that keeps no rows (not nearest neighbours, not a kernel machine), or delete what it kept."
+        do = (
+            "Use a model that keeps no rows (not nearest neighbours, not a kernel machine), or delete "
+            "what it kept."
+        )
         findings.append(Finding("training-rows-inside", "critical", "learner", "privacy", says, do))
     held = told["keys"]
     if not isinstance(held, dict):
@@ -182,7 +192,10 @@ def _kept(material: Material, told: dict[str, object]) -> tuple[Table, list[Find
             (f"of '{column}' of training rows, found inside", f"{inside:.1%} (of others {by_chance:.1%})")
         )
         if inside > by_chance + _HELD:
-            says = f"{inside:.0%} of the training rows' '{column}' are inside the model: it names those it learnt from."
+            says = (
+                f"{inside:.0%} of the training rows' '{column}' are inside the model: it names those "
+                "it learnt from."
+            )
             do = f"Take '{column}' and all that is made from it out of the model."
             findings.append(
                 Finding(f"identifiers-inside:{column}", "critical", "learner", "privacy", says, do)

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 from civicml import tracking
 from civicml.errors import CivicmlError
+from civicml.review.findings import SEVERITIES
 from civicml.review.record import Entry
-from civicml.review.story import CORRECTED, REVIEWED, SHOWN, VERDICTS, Story
+from civicml.review.story import CORRECTED, REVIEWED, VERDICTS, Story, findings_of
 from civicml.tracking.artefacts import fetch
 
 if TYPE_CHECKING:
@@ -318,20 +319,28 @@ def telling(entry: Entry, version: str = "") -> str:
     if entry.kind == "withdraw":
         return f"{on}: taken out of use by {by}; no version is in use. {because}{dissent}"
     despite = f" In spite of what is open: {marked(facts['despite'])}" if facts["despite"] else ""
-    return f"{on}: {PAST[entry.kind].lower()} by {by}. {because}{despite}{dissent}"
+    with_open = f", with {_open(entry)} open" if entry.kind == "accept" and _open(entry) else ""
+    return f"{on}: {PAST[entry.kind].lower()} by {by}{with_open}. {because}{despite}{dissent}"
+
+
+def _open(entry: Entry) -> str:
+    """What was grave enough to be answered and was not, in words."""
+    found = [finding.severity for finding in findings_of(entry.facts)]
+    grave: dict[str, int] = {
+        severity: found.count(severity) for severity in SEVERITIES if severity != "minor"
+    }
+    return counted(grave) if any(grave.values()) else ""
 
 
 def plain_telling(entry: Entry) -> str:
     """What one entry says, for a terminal."""
     facts = entry.facts
-    if entry.kind == SHOWN:
-        return f"line {entry.number}: MLflow shows the record up to line {facts['entry']}."
     if entry.kind == CORRECTED:
         found = f"at version {facts['found']}" if facts["found"] else "gone"
         right = f"put back to version {facts['right']}" if facts["right"] else "taken off"
         alias = f"the alias '{facts['alias']}'"
         return f"{day(entry.when)}: {alias} was found {found} without a record, and {right}."
-    return re.sub(r"\\([\\`*_\[\]<>#|!])", r"\1", telling(entry, facts["version"])).replace("`", "")
+    return unmarked(telling(entry, facts["version"]))
 
 
 def _in_use(story: Story) -> str:
@@ -361,6 +370,11 @@ def day(moment: str) -> str:
 def marked(text: str) -> str:
     """What somebody wrote, on one line, so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_\[\]<>#|!])", r"\\\1", " ".join(text.split()))
+
+
+def unmarked(markdown: str) -> str:
+    """What `marked` made, for a terminal."""
+    return re.sub(r"\\([\\`*_\[\]<>#|!])|`", r"\1", markdown)
 
 
 def _line(entry: Entry) -> str:

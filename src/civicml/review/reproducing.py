@@ -54,7 +54,7 @@ class Training:
 
 
 def entry(source: Path) -> str | None:
-    """The file that defines ``train``: ``train.py``, or the only one that does; None where none can be told."""
+    """The file that defines ``train``: ``train.py``, or the only one that does; else None."""
     if (source / ENTRY).is_file():
         return ENTRY
     found = []
@@ -97,7 +97,10 @@ def reproduces(material: Material, training: Training | None) -> Part:
     if reached:
         findings.append(_reaches_out(reached))
     if material.scores is None:
-        why = f"The source ran in {seconds:.0f} seconds; without scores of the registered model nothing can be compared."
+        why = (
+            f"The source ran in {seconds:.0f} seconds; without scores of the registered model nothing "
+            "can be compared."
+        )
         return part("reproduces", why, findings=findings)
     frame = material.inputs(material.data.holdout)
     try:
@@ -134,11 +137,13 @@ def _compare(
     if not far and not other:
         return table, []
     says = (
-        f"The logged source makes another model: {NAMES[name]} is {second:.4f} instead of {first:.4f}, and {other:,} of "
+        f"The logged source makes another model: {NAMES[name]} is {second:.4f} instead of {first:.4f}, "
+        f"and {other:,} of "
         f"{len(again):,} scores differ, by up to {apart.max():.3g}."
     )
     do = (
-        "Log the source that made the model, give the seed to everything that draws, and train in one thread; then "
+        "Log the source that made the model, give the seed to everything that draws, and train in one "
+        "thread; then "
         "register the run that this makes."
     )
     return table, [
@@ -154,13 +159,17 @@ def _failed(error: ModelError) -> Finding:
         "late": f"Make train() end within {SECONDS:g} seconds on one core: a smaller search, fewer rows.",
     }.get(
         error.why,
-        "Run train(tables, seed) in a fresh Python without network and with nothing beside train.py, and mend it.",
+        "Run train(tables, seed) in a fresh Python without network and with nothing beside train.py, "
+        "and mend it.",
     )
     if any(
         word in error.says
         for word in ("urlopen", "URLError", "Connection", "gaierror", "Network is unreachable")
     ):
-        do = "Take out what reaches for the network: training uses the tables that it is given, and nothing else."
+        do = (
+            "Take out what reaches for the network: training uses the tables that it is given, and "
+            "nothing else."
+        )
         code = "reaches-out"
     return Finding(code, "critical", "learner", "reproduces", f"In the sandbox the source {error.says}.", do)
 

@@ -72,8 +72,8 @@ def review(
         report: told of every step.
 
     Returns:
-        The review. A model that cannot be used is a finding; one that is turned away before it is opened makes
-        `refused` say why.
+        The review. A model that cannot be used is a finding; of one that is turned away before it is opened,
+        `refused` says why.
 
     Raises:
         CivicmlError: there is no such version, brief or sealed table, or no sandbox on this machine.
@@ -229,7 +229,8 @@ def _lineage(material: Material) -> dict[str, str]:
         "source": tags.get("civicml.code", ""),
         "commit": tags.get("civicml.commit", ""),
         "seed": tags.get("civicml.seed", ""),
-        "model": f"{handed_in.model}, version {handed_in.version}, SHA-256 of its files {material.facts.sha256}",
+        "model": f"{handed_in.model}, version {handed_in.version}, SHA-256 of its files "
+        f"{material.facts.sha256}",
         "saved with": ", ".join(f"{name} {value}" for name, value in material.facts.versions.items()),
         "brief": f"{brief.domain}: {brief.title}",
         "hold-out": f"{len(data.holdout):,} sealed cases from {brief.data.holdout_from} on",

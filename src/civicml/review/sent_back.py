@@ -3,6 +3,7 @@
 Reads what everybody may read of one's own run. It must not know the cohort's record.
 """
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from civicml.review.answers import FILE
 from civicml.review.registry import REVIEW_FOLDER, valid_name
 
 _BACK = ("returned", "rejected")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for two small files
 
 
 @dataclass(frozen=True)

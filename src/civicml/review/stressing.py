@@ -245,7 +245,8 @@ def _changes(material: Material, frame: pd.DataFrame) -> tuple[Table, list[Findi
         worth = abs(usual - chance)
         if lost.low > 0 and worth and lost.value / worth > _LOST:
             says = (
-                f"With {shown}, {NAMES[name]} falls from {usual:.3f} to {value:.3f}: {lost.value / worth:.0%} of what "
+                f"With {shown}, {NAMES[name]} falls from {usual:.3f} to {value:.3f}: "
+                f"{lost.value / worth:.0%} of what "
                 "the model is worth."
             )
             do = f"Say in the monitoring plan how a change in '{column}' is noticed, and what is done then."
@@ -293,7 +294,8 @@ def _through_time(material: Material) -> tuple[Table, list[Plot], list[Finding]]
         return table, [], []
     first, last = rows[0][2], rows[-1][2]
     described = (
-        f"{NAMES[name]} by quarter, with 95% intervals: {first.value:.3f} in {rows[0][0]} and {last.value:.3f} in "
+        f"{NAMES[name]} by quarter, with 95% intervals: {first.value:.3f} in {rows[0][0]} and "
+        f"{last.value:.3f} in "
         f"{rows[-1][0]}."
     )
     drawn = [(span, m.value, m.low, m.high) for span, _, m, _ in rows]

@@ -69,7 +69,7 @@ def _code_in_head(head: bytes, depth: int) -> str | None:
         return "a pickle"
     if head.startswith(b"\x93NUMPY") and _npy_has_objects(head):
         return "a NumPy array of Python objects, which is a pickle"
-    if head.startswith((b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"#!")):
+    if head.startswith((b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe")):
         return "a program"
     if head.startswith(_COMPRESSED):
         inside = _unpacked(head)

@@ -139,7 +139,7 @@ def read_mlmodel(path: Path) -> Description:
 
 def _first(error: ValidationError) -> str:
     problem = error.errors()[0]
-    place = ".".join(str(part) for part in problem["loc"])
+    place = ".".join(str(part)[:40] for part in problem["loc"])
     return f"{place}: {problem['msg']}" if place else str(problem["msg"])
 
 

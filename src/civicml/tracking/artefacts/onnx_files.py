@@ -116,7 +116,13 @@ def open_onnx(path: Path, columns: tuple[Column, ...]) -> "Callable[[pd.DataFram
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no class of their own
+        raise Refused(
+            f"onnxruntime cannot run '{path.name}' ({str(error)[:200]}).",
+            "Export the model again, and run it once.",
+        ) from None
     inputs = {given.name: given.type for given in session.get_inputs()}
     names = [column.name for column in columns]
     if len(inputs) > 1 and set(inputs) != set(names):

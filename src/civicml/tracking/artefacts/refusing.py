@@ -28,9 +28,14 @@ class Refused(CivicmlError):  # noqa: N818 (what is wrong is the artefact)
     """
 
     def __init__(self, reason: str, instead: str) -> None:
-        super().__init__(f"{reason} {instead}")
-        self.reason = reason
+        self.reason = _printable(reason)
         self.instead = instead
+        super().__init__(f"{self.reason} {instead}")
+
+
+def _printable(text: str) -> str:
+    """What an artefact says of itself is shown on a terminal: nothing that could act on it."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 class CodeFound(Refused):

@@ -4,7 +4,7 @@ import re
 
 from civicml.errors import CivicmlError
 from civicml.tracking.artefacts.refusing import Refused
-from civicml.tracking.artefacts.saving import CODE_TAG, MODEL_FOLDER, MODEL_TAG, SEED_TAG
+from civicml.tracking.artefacts.saving import CODE_TAG, COMMIT_TAG, MODEL_FOLDER, MODEL_TAG, SEED_TAG
 
 CANDIDATE = "candidate"
 DOMAINS = ("health", "justice", "transport")
@@ -27,8 +27,8 @@ def model_name(domain: str, name: str) -> str:
 def register(run_id: str, *, domain: str, name: str) -> int:
     """Hand in the model that `log_model` kept with a run, as a new version.
 
-    The version gets the alias ``candidate``, where the person may set one: on a cohort's server
-    only reviewers may, and the review sets it.
+    The version gets the alias ``candidate``. On a cohort's server learners set no alias; there the
+    server does it.
 
     Args:
         run_id: the finished or running run that has the model.
@@ -53,7 +53,7 @@ def register(run_id: str, *, domain: str, name: str) -> int:
             raise CivicmlError(f"There is no run '{run_id}'.") from None
         if MODEL_TAG not in run.data.tags:
             raise Refused("The run has no model that artefacts.log_model kept.", "Log one in the run first.")
-        kept = (DATA_TAG, SEED_TAG, CODE_TAG, MODEL_TAG, LEARNER_TAG, WEEK_TAG)
+        kept = (DATA_TAG, SEED_TAG, CODE_TAG, COMMIT_TAG, MODEL_TAG, LEARNER_TAG, WEEK_TAG)
         tags = {tag: run.data.tags[tag] for tag in kept if tag in run.data.tags}
         try:
             client.create_registered_model(registered)

@@ -59,13 +59,15 @@ def log_model(
 
     Raises:
         Refused: the model cannot be kept without code, or its scores are no scores.
-        CivicmlError: no run is open, or a file is missing.
+        CivicmlError: no run is open, it has a model already, or a file is missing.
     """
     import mlflow
 
     run = mlflow.active_run()
     if run is None:
         raise CivicmlError("No run is open. Log the model inside 'with tracking.start(…):'.")
+    if MODEL_TAG in mlflow.get_run(run.info.run_id).data.tags:
+        raise CivicmlError("This run has a model already. Open a new run for another one.")
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise CivicmlError(f"The seed is {seed!r}; it must be a whole number.")
     if not isinstance(data, str) or not data.strip():
