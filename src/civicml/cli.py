@@ -1072,6 +1072,8 @@ def review(
         console.print(line, style=_SEVERE.get(one.severity), highlight=False, soft_wrap=True, markup=False)
     print(f"Round {kept.round}: {len(kept.review.findings) or 'no'} findings.")
     print(f"Read before you decide: {kept.page}")
+    if kept.review.refused:
+        raise CivicmlError(kept.review.refused)
 
 
 @app.command()

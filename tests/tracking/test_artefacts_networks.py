@@ -284,6 +284,12 @@ def adapter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> artefacts.Adapte
     }
     save_file(weights, folder / "adapter_model.safetensors")
     settings = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "bias": "none", "auto_mapping": None}
+    settings |= {
+        "use_dora": False,
+        "rank_pattern": {},
+        "init_lora_weights": True,
+        "megatron_core": "megatron.core",
+    }
     (folder / "adapter_config.json").write_text(json.dumps(settings), encoding="utf-8")
     return artefacts.Adapter(folder, "tiny", model.config, tokenizer(), "text")
 
@@ -336,6 +342,8 @@ def test_an_adapter_does_not_open_on_another_base(
         ({"auto_mapping": {"parent_library": "evil"}}, "sets 'auto_mapping', with which peft imports"),
         ({"peft_type": "PREFIX_TUNING"}, "is PREFIX_TUNING, which is not supported"),
         ({"use_dora": True}, "sets 'use_dora', which is not supported"),
+        ({"method_to_come": {"x": 1}}, "sets 'method_to_come', which is not supported"),
+        ({"init_lora_weights": "pissa"}, "sets 'init_lora_weights', which is not supported"),
         ({"r": 0}, "has no rank"),
     ],
 )

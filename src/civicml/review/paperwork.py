@@ -6,6 +6,7 @@ It must not know what an answer should say.
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def read_paperwork(folder: Path, material: Material, measured: Mapping[str, Meas
         )
     ]
     findings = [
-        *(finding for _, found in rows for finding in found),
+        *_once([finding for _, found in rows for finding in found]),
         *_problems(problems),
         *_facts(dossier, material),
         *_threshold(dossier, material),
@@ -130,6 +131,16 @@ def _looked_up(
     if here is not None and not judged and (far := _far_from(figure, here)) is not None:
         found.append(far)
     return row, found
+
+
+def _once(findings: list[Finding]) -> list[Finding]:
+    """One finding for a figure that several documents quote alike."""
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        first = kept.setdefault(finding.code, finding)
+        if first is not finding:
+            kept[finding.code] = replace(first, says=f"{first.says} {finding.says}")
+    return list(kept.values())
 
 
 def _disagrees(figure: Figure, logged: float | None) -> Finding:

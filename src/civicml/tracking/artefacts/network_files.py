@@ -38,11 +38,32 @@ _MOST_LAYERS = 60
 _RUNS_CODE = re.compile(
     r"auto_map|custom_pipelines|trust_remote_code|quantization_config|\w*implementation\w*"
 )
-_LORA_CODE = ("auto_mapping", "megatron_config", "eva_config", "corda_config", "loftq_config")
-_LORA_UNKNOWN = (
-    "use_dora", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "lora_bias", "layer_replication",
-    "trainable_token_indices", "target_parameters", "use_qalora", "alora_invocation_tokens", "arrow_config",
-)  # fmt: skip
+_LORA_CODE = ("auto_mapping", "megatron_config")
+# Settings of a plain LoRA adapter: they say what the weights are, or nothing that changes the sum below.
+_LORA_PLAIN = frozenset(
+    {
+        "base_model_name_or_path",
+        "bias",
+        "ensure_weight_tying",
+        "exclude_modules",
+        "inference_mode",
+        "init_lora_weights",
+        "layers_pattern",
+        "layers_to_transform",
+        "lora_alpha",
+        "lora_dropout",
+        "megatron_core",
+        "modules_to_save",
+        "peft_type",
+        "peft_version",
+        "qalora_group_size",
+        "r",
+        "revision",
+        "target_modules",
+        "task_type",
+        "use_rslora",
+    }
+)
 
 
 def parts_in(model: Path, own: Ours) -> tuple[str, ...]:
@@ -148,9 +169,11 @@ def check_lora(path: Path) -> Mapping[str, Any]:
                 f"The adapter sets '{name}', with which peft imports what it names.",
                 "Use a plain LoRA adapter.",
             )
-    set_too = [name for name in _LORA_UNKNOWN if config.get(name)]
+    set_too = sorted(name for name in config if config[name] and name not in _LORA_PLAIN)
+    if config.get("init_lora_weights", True) not in (True, False, "gaussian"):
+        set_too.append("init_lora_weights")  # the others change the base's own weights
     if config.get("peft_type") != "LORA" or set_too or config.get("bias", "none") != "none":
-        said = f"sets '{set_too[0]}'" if set_too else f"is {str(config.get('peft_type'))[:40]}"
+        said = f"sets '{set_too[0][:40]}'" if set_too else f"is {str(config.get('peft_type'))[:40]}"
         raise Refused(
             f"The adapter {said}, which is not supported.", "Use a plain LoRA adapter, with bias='none'."
         )
