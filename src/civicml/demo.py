@@ -1,4 +1,4 @@
-"""A week of the course, played by a made-up cohort through the same functions as the commands.
+"""A week of the course and the review of a capstone, played through the same functions as the commands.
 
 What is done is kept: run it again, or stop it and run it again, and it goes on from
 there to the same result. It must not know which weeks or questions a course has.
@@ -9,13 +9,14 @@ import math
 import os
 import random
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -31,6 +32,8 @@ from rich.table import Table
 from civicml import datasets, tracking
 from civicml.assignment import NOTEBOOK, Assignment, read_assignment, read_notebook, solution_cells
 from civicml.autograder.answers import Answer, Bank, read_bank
+from civicml.autograder.pool import why_no_sandbox
+from civicml.autograder.settings import environment
 from civicml.cohort import (
     Cohort,
     Grading,
@@ -47,6 +50,12 @@ from civicml.cohort import (
 from civicml.cohort.exchange import handed_in
 from civicml.course import Course, Week, load_course
 from civicml.errors import CivicmlError
+from civicml.review.exemplars import assemble, exemplars
+from civicml.review.exemplars import run as run_capstone
+from civicml.review.reviewing import STEPS
+
+if TYPE_CHECKING:
+    from civicml.review.keeping import Kept
 
 NAME = "Demonstration"
 """What the demonstration's own cohort is called."""
@@ -83,7 +92,7 @@ CRASH = "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)  # as the sys
 
 
 def play(place: Path, console: Console) -> None:
-    """Run the first written week for the made-up cohort in `place`, and show what came of it.
+    """Run the first written week for a made-up cohort in `place`, review a capstone, show what came of it.
 
     Raises:
         CivicmlError: `place` holds something else, or a step of the loop refuses.
@@ -111,12 +120,15 @@ def play(place: Path, console: Console) -> None:
             graded = grade(cohort, week, jobs=2, report=_forward(advance))
         with stage("Write feedback", len(PLAYERS)) as advance:
             return_week(cohort, week, partial=True, report=_forward(advance))
+        capstone = _capstone(cohort, stage)
     console.print()
     if graded.no_sandbox:
         console.print(graded.no_sandbox)
     console.print(_marks(cohort, week, graded))
     console.print(_runs(cohort, week))
-    console.print(_what_next(cohort, week), soft_wrap=True, highlight=False)
+    if capstone is not None:
+        console.print(_findings(capstone))
+    console.print(_what_next(cohort, week, capstone), soft_wrap=True, highlight=False)
 
 
 # --- the steps ------------------------------------------------------------------------------------
@@ -275,6 +287,43 @@ def _hand_in(cohort: Cohort, week: Week, advance: Advance) -> None:
         advance()
 
 
+def _capstone(cohort: Cohort, stage: Callable[[str, int], Any]) -> "Kept | None":
+    """Somebody hands in the first of the course's own capstones, and it is reviewed.
+
+    None for a course without capstones, and where no sandbox can be made: a review opens strangers' models.
+    """
+    from civicml.review.keeping import last_review, review_on_record
+
+    good = [name for name, fault in exemplars(cohort.course.root).items() if fault is None]
+    if not good or why_no_sandbox():
+        return None
+    with stage("Hand in a capstone", 1):
+        model = _hand_in_capstone(cohort, good[0])
+    with stage("Review it", len(STEPS)) as advance:
+        before = last_review(cohort.root, model, "1")
+        return before or review_on_record(
+            cohort.root, model, "1", root=cohort.course.root, report=_forward(advance)
+        )
+
+
+def _hand_in_capstone(cohort: Cohort, name: str) -> str:
+    """Run the notebook as the first learner, who worked well; return the registered model's name."""
+    import mlflow
+
+    author = PLAYERS[0]
+    folder = _desk(cohort, author) / "capstone"
+    with _store_of(cohort), environment(_environment(cohort, author)):
+        tracking.prepare_store(cohort.root / "tracking")
+        client = mlflow.MlflowClient(f"sqlite:///{cohort.root / 'tracking' / 'mlflow.db'}")
+        if not (folder / _FINISHED).is_file():
+            for half_done in client.search_registered_models():
+                client.delete_registered_model(half_done.name)
+            shutil.rmtree(folder, ignore_errors=True)
+            run_capstone(assemble(name, folder, cohort.course.root))
+            (folder / _FINISHED).touch()
+        return str(client.search_registered_models()[0].name)
+
+
 # --- what is shown --------------------------------------------------------------------------------
 
 
@@ -350,13 +399,32 @@ def _runs(cohort: Cohort, week: Week) -> Table:
     return table
 
 
-def _what_next(cohort: Cohort, week: Week) -> str:
+def _findings(capstone: "Kept") -> Table:
+    review = capstone.review
+    table = Table(title=f"The review of {review.model} {review.version}", title_justify="left")
+    for heading in ("part", "what was found"):
+        table.add_column(heading)
+    for part in review.parts:
+        said = [f"{one.severity}: {one.says}" for one in part.findings] or [part.summary]
+        table.add_row(part.title, "\n".join(said))
+    return table
+
+
+def _what_next(cohort: Cohort, week: Week, capstone: "Kept | None") -> str:
     place = os.path.relpath(cohort.root)
     where = shlex.quote(place if not place.startswith("..") else str(cohort.root))
     command = os.path.relpath(Path(sys.executable).with_name("civicml"))
     if command.startswith(".."):
         command = "civicml"
     first = PLAYERS[0].learner.id
+    reviewed = ""
+    if capstone is not None:
+        version = f"{capstone.review.model} {capstone.review.version}"
+        reviewed = (
+            f"  {os.path.relpath(capstone.page)}\n      the review, as a department reads it\n"
+            f"  {command} decide {version} --accept --by 'Dr Dee Dobson' --role 'Head of Access' "
+            f"--because '…' --cohort {where}\n      and its decision, on the record"
+        )
     return "\n".join(
         (
             "\n[bold]What to open next[/bold]",
@@ -368,5 +436,6 @@ def _what_next(cohort: Cohort, week: Week) -> str:
             f"      {PLAYERS[0].learner.first_name}'s feedback, as a learner gets it",
             f"  {command} return {week.name} --cohort {where}",
             "      give marks back, once the prose is marked",
+            *filter(None, [reviewed]),
         )
     )

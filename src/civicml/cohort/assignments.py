@@ -19,7 +19,7 @@ from civicml.autograder.hidden import secret_lines, shows
 from civicml.autograder.late import naive_utc
 from civicml.autograder.settings import LOGGER, course_directory, is_machine_trouble, said_plainly
 from civicml.cohort.deadlines import settle
-from civicml.cohort.directory import Cohort
+from civicml.cohort.directory import Cohort, sealed_tables
 from civicml.cohort.exchange import ExchangeFetchAssignment, Release, run
 from civicml.course import Week
 from civicml.errors import CivicmlError
@@ -66,6 +66,8 @@ def release(cohort: Cohort, week: Week) -> Released:
     before = cohort.exchange / "outbound" / week.name / f"{NOTEBOOK}.ipynb"
     old = read_notebook(before) if before.is_file() else None
     deadline = cohort.planned_deadline(week)
+    for dataset in week.datasets:
+        sealed_tables(cohort.root, dataset)
     with cohort.logged(), _generated(cohort, week, assignment.notebook) as (source, student):
         _refuse_leaks(assignment.notebook, student / f"{NOTEBOOK}.ipynb", week)
         new = read_notebook(student / f"{NOTEBOOK}.ipynb")

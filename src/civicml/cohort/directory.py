@@ -308,9 +308,34 @@ def _fill(
         _enrol(folder, settings, learners)
     for dataset in dict.fromkeys(dataset for week in course.written_weeks for dataset in week.datasets):
         tell(f"sealed data: {dataset}")
-        from civicml.datasets import build_sealed
+        sealed_tables(folder, dataset)
 
-        build_sealed(dataset, seed, folder / "sealed" / dataset)
+
+def sealed_tables(root: Path, dataset: str) -> Path:
+    """The folder of the sealed tables of `dataset` in the cohort at `root`.
+
+    They are drawn from the cohort's own secret, now if it has none of this dataset yet: a course grows.
+
+    Raises:
+        CivicmlError: the secret cannot be read, or the tables cannot be built.
+    """
+    from civicml.datasets import build_sealed
+
+    place = root / "sealed" / dataset
+    if not place.is_dir():
+        build_sealed(dataset, _sealed_seed(root), place)
+    return place
+
+
+def _sealed_seed(root: Path) -> str:
+    file = root / SECRETS_FILE
+    try:
+        return str(tomllib.loads(file.read_text(encoding="utf-8"))["sealed_seed"])
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
+        raise CivicmlError(
+            f"The cohort's secret cannot be read from '{file}' ({type(error).__name__}); without it no sealed "
+            "tables can be made."
+        ) from error
 
 
 def _prepare_store(root: Path) -> None:

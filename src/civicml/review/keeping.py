@@ -18,7 +18,7 @@ from civicml.review.answers import FILE, read_answers, to_fill_in, unanswered
 from civicml.review.brief import load_brief
 from civicml.review.evidence import Part, Review
 from civicml.review.findings import SEVERITIES, Finding
-from civicml.review.record import Entry, Record, writing
+from civicml.review.record import Entry, Record, read, writing
 from civicml.review.review_page import review_page
 from civicml.review.story import CORRECTED, REVIEWED, SHOWN, VERDICTS, Story, findings_of, story
 from civicml.tracking.artefacts import Refused
@@ -195,6 +195,24 @@ def _with(review: Review, findings: list[Finding]) -> Review:
 
 
 # --- reading it back ------------------------------------------------------------------------------
+
+
+def last_review(cohort: Path, model: str, version: str) -> Kept | None:
+    """The newest review of a version that is on the record; None before the first.
+
+    Raises:
+        CivicmlError: the record is not whole, or the review is not what was recorded.
+    """
+    facts = {"model": model, "version": version}
+    entries = [
+        entry
+        for entry in read(record_path(cohort))
+        if entry.kind == REVIEWED and facts.items() <= entry.facts.items()
+    ]
+    if not entries:
+        return None
+    number = int(entries[-1].facts["round"])
+    return Kept(number, page_path(cohort, model, version, number), evidence(cohort, entries[-1]))
 
 
 def evidence(cohort: Path, entry: Entry) -> Review:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from civicml.cohort.directory import sealed_tables
 from civicml.datasets import content_hash, load_published
 from civicml.datasets.catalogue import find_dataset, refuse_in_kit
 from civicml.datasets.tables import Tables, read_tables
@@ -117,14 +118,12 @@ def load_data(brief: Brief, cohort: Path) -> Data:
     """Published and sealed cases.
 
     Raises:
-        CivicmlError: the cohort has no sealed tables of the brief's dataset, or too few late enough.
+        CivicmlError: the sealed tables cannot be built, or hold too few cases late enough.
     """
     name = brief.data.dataset
     dataset = find_dataset(name)
     refuse_in_kit(dataset, "sealed")
-    folder = cohort / "sealed" / name
-    if not folder.is_dir():
-        raise CivicmlError(f"There are no sealed tables in '{folder}'; 'civicml cohort init' makes them.")
+    folder = sealed_tables(cohort, name)
     published = load_published(name)
     frame = brief.frame(published)
     sealed = brief.frame(read_tables(folder, dataset.schema, "sealed"))

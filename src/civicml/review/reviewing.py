@@ -36,7 +36,7 @@ from civicml.tracking.artefacts import Fetched, ModelFacts, Refused, fetch, insp
 Report = Callable[[int, int, str], None]
 """Told how many steps are done, of how many, and what is being done now."""
 
-_STEPS = ("fetching", "cases", "rivals", *PARTS)
+STEPS = ("fetching", "cases", "rivals", *PARTS)
 _NEEDED = {
     "sklearn": (
         "skops.io",
@@ -260,5 +260,5 @@ class _Steps:
         self._report = report
 
     def __call__(self, step: str) -> None:
-        done = _STEPS.index(step) if step in _STEPS else len(_STEPS)
-        self._report(done, len(_STEPS), TITLES.get(step, step).lower())  # type: ignore[call-overload]
+        done = STEPS.index(step) if step in STEPS else len(STEPS)
+        self._report(done, len(STEPS), TITLES.get(step, step).lower())  # type: ignore[call-overload]
