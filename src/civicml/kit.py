@@ -28,6 +28,8 @@ from civicml.autograder.settings import disk_trouble
 from civicml.cohort import Cohort
 from civicml.course import COURSE_FILE, Week
 from civicml.errors import CivicmlError
+from civicml.review.brief import FOLDER as BRIEFS
+from civicml.review.brief import domains, load_brief
 
 KIT_FILE = "kit.toml"
 LOCK_FILE = "requirements.lock"
@@ -128,11 +130,23 @@ def _fill(kit: Path, cohort: Cohort, weeks: tuple[Week, ...], shared: bool, tell
     for week in weeks:
         tell(f"{week.name}: lessons and lab")
         _add_week(kit, cohort, week)
-    for dataset in dict.fromkeys(dataset for week in weeks for dataset in week.datasets):
-        tell(f"tables: {dataset}")
-        export_published(dataset, kit / "data" / dataset)
     (kit / COURSE_FILE).parent.mkdir()
     shutil.copyfile(root / COURSE_FILE, kit / COURSE_FILE)
+    briefs = [load_brief(domain, root) for domain in domains(root)]
+    if briefs:
+        (kit / BRIEFS).mkdir()
+        shutil.copyfile(root / BRIEFS / "README.md", kit / BRIEFS / "README.md")
+    for brief in briefs:
+        tell(f"capstone: {brief.title}")
+        shutil.copytree(
+            root / BRIEFS / brief.domain,
+            kit / BRIEFS / brief.domain,
+            ignore=shutil.ignore_patterns("__pycache__", ".*"),
+        )
+    of_weeks = [dataset for week in weeks for dataset in week.datasets]
+    for dataset in dict.fromkeys([*of_weeks, *(brief.data.dataset for brief in briefs)]):
+        tell(f"tables: {dataset}")
+        export_published(dataset, kit / "data" / dataset)
     project = tomllib.loads((root / PROJECT_FILE).read_text(encoding="utf-8"))["project"]
     lock = learners_lock((root / LOCK_FILE).read_text(encoding="utf-8"), project["dependencies"])
     _write(kit / LOCK_FILE, f"{lock}./{wheel.name}\n")

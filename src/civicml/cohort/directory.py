@@ -333,8 +333,8 @@ def _sealed_seed(root: Path) -> str:
         return str(tomllib.loads(file.read_text(encoding="utf-8"))["sealed_seed"])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError) as error:
         raise CivicmlError(
-            f"The cohort's secret cannot be read from '{file}' ({type(error).__name__}); without it no sealed "
-            "tables can be made."
+            f"The cohort's secret cannot be read from '{file}' ({type(error).__name__}); without it no "
+            "sealed tables can be made."
         ) from error
 
 

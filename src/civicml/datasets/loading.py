@@ -115,6 +115,6 @@ def load_sealed(name: str, *, years: Iterable[int] | None = None) -> Tables:
     folder = Path(cohort).expanduser() / "sealed" / name
     if not folder.is_dir():
         raise CivicmlError(
-            f"There are no sealed tables in '{folder}'; 'civicml release' of a week that needs them makes them."
+            f"There are no sealed tables in '{folder}'; 'civicml release' of a week with them makes them."
         )
     return read_tables(folder, dataset.schema, "sealed", None if years is None else list(years))
