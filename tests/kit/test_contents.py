@@ -21,6 +21,8 @@ from civicml.datasets.tables import read_tables
 
 REPOSITORY = Path(__file__).parents[2]
 WEEK = "modules/week01_workbench"
+DOMAINS = ("health", "justice", "transport")
+OTHERS = ("reoffending", "bus_network")
 ANSWERS = REPOSITORY / "autograder" / "answers" / "week01"
 
 
@@ -65,6 +67,10 @@ def texts(made) -> dict[str, str]:
     return found
 
 
+def published(dataset: str) -> set[str]:
+    return {f"{table}.parquet" for table in find_dataset(dataset).schema.tables}
+
+
 def lessons(name: str) -> bool:
     """Lessons are public, folded solutions of their exercises and all."""
     return Path(name).name.startswith("lesson")
@@ -86,6 +92,10 @@ def test_the_kit_holds_these_files_and_no_others(made, texts) -> None:
         f"{WEEK}/README.md", f"{WEEK}/lab.ipynb",
         *(f"{WEEK}/{name}" for name in lesson_names),
         *(f"data/gp_appointments/{name}" for name in tables | beside),
+        "course/capstones/README.md",
+        *(f"course/capstones/{domain}/{name}" for domain in DOMAINS for name in ("brief.toml", "frame.py")),
+        # the briefs' other tables; of neither does the source publish a file to read
+        *(f"data/{one}/{name}" for one in OTHERS for name in beside - {"official.py"} | published(one)),
     }  # fmt: skip
     assert made.kit.files == len(outside) + 1
 
