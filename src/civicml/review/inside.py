@@ -10,6 +10,7 @@ import importlib.util
 import os
 import resource
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -170,7 +171,21 @@ def scorer(fitted: Any) -> Callable[[pd.DataFrame], Any]:
         return scores_of(fitted)
     if callable(fitted):
         return fitted  # type: ignore[no-any-return]
-    raise TypeError(f"train() returned a '{type(fitted).__name__}', which gives no scores")
+    opened: list[Callable[[pd.DataFrame], Any]] = []
+
+    def score(frame: pd.DataFrame) -> Any:
+        """A network, a text model, an adapter or ONNX: keeping it needs rows, so it waits for them."""
+        if not opened:
+            from civicml.tracking.artefacts import open_model
+            from civicml.tracking.artefacts.writing import write_model
+
+            notes = {"data": "again", "seed": 0, "code": "again"}
+            place = Path(tempfile.mkdtemp(), "model")
+            write_model(fitted, frame.head(20), place, notes)
+            opened.append(open_model(place))
+        return opened[0](frame)
+
+    return score
 
 
 # --- training rows inside a model -----------------------------------------------------------------
