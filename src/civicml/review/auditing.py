@@ -78,7 +78,7 @@ class Ratio:
         return self._known and math.exp(self._centre - _far(tries) * self.error) > bound
 
     def _up(self, tries: int) -> float:
-        """How far above its centre the logarithm may be; of few, a Poisson count's limit (Garwood, 1936)."""
+        """How far above its centre the logarithm may be; of few, by a Poisson limit (Garwood, 1936)."""
         if self.count is None or self.count >= _FEW:
             return _far(tries) * self.error
         most = float(gamma.ppf(1 - 0.025 / max(1, tries), self.count + 1))
