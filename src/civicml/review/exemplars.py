@@ -94,7 +94,7 @@ def exemplars(root: Path | None = None) -> dict[str, Fault | None]:
     home = (root or find_root()) / FOLDER
     return {
         path.name: _fault(path) if path.name.startswith(FLAWED) else None
-        for path in sorted(home.iterdir())
+        for path in sorted(home.glob("*"))
         if path.is_dir()
     }
 
