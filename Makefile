@@ -19,7 +19,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/.installed  ## Run week 1 for a made-up cohort of eight, from data to marks
+demo: $(VENV)/.installed  ## Run week 1 for a made-up cohort of eight, from data to marks, and review a capstone
 	$(BIN)/civicml demo
 
 test: $(VENV)/.installed  ## Run every test
