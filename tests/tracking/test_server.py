@@ -9,6 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import mlflow
@@ -85,7 +86,10 @@ def test_the_server_shows_the_cohorts_runs_to_this_machine_only_and_stops_whole(
 
 def test_one_command_shows_the_store_and_stops_with_ctrl_c(cohort: Path) -> None:
     command = [sys.executable, "-m", "civicml", "server", "embedded"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    heeding = partial(
+        signal.signal, signal.SIGINT, signal.default_int_handler
+    )  # a shell's background jobs do not
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeding) as process:  # noqa: PLW1509
         watchdog = threading.Timer(PATIENCE, process.kill)
         watchdog.start()
         said = process.stdout.readline()
