@@ -61,6 +61,7 @@ def main(number: int) -> int:
         if status >= 0:
             return status
         sandbox._mount("proc", "/proc", "proc", 14)
+        sandbox.loopback_up()
     _Zygote(grader, told, limits).serve()
     return 0
 
@@ -196,7 +197,7 @@ class _Zygote:
         limits = self._limits
         if self._told["sandbox"]:
             # Sealed tables can be read by their owner alone, so the tests stay that user.
-            sandbox.enter(self._roots[kind], limits, (waiting.fileno(),), nobody=strangers)
+            sandbox.enter(self._roots[kind], limits, (waiting.fileno(),), nobody=strangers, apart=strangers)
             home = sandbox.HOME
         else:
             home = tempfile.mkdtemp(prefix="run-", dir=self._told["folder"])
